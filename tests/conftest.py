@@ -1,0 +1,42 @@
+"""What all tests have in common: one place that skips, and random numbers that do not leak."""
+
+import importlib.util
+import os
+import shutil
+
+import pytest
+import torch
+
+
+def _kernels_are_loaded() -> bool:
+    if importlib.util.find_spec('shared_ops') is None:
+        return False
+    import shared_ops
+
+    return shared_ops.kernels_available('cpu')
+
+
+# marker: (is it here?, the variable that turns its absence into a failure, what is missing)
+REQUIREMENTS = {
+    'needs_kernels': (_kernels_are_loaded, 'REQUIRE_KERNELS', 'the compiled kernels of shared_ops'),
+    'needs_cuda': (torch.cuda.is_available, 'REQUIRE_CUDA', 'a CUDA device'),
+    'needs_nvcc': (lambda: shutil.which('nvcc') is not None, 'REQUIRE_NVCC', 'nvcc'),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, (is_here, variable, what) in REQUIREMENTS.items():
+        if item.get_closest_marker(marker) is None or is_here():
+            continue
+        if os.environ.get(variable) == '1':
+            pytest.fail(f'{variable}=1, but this machine lacks {what}', pytrace=False)
+        pytest.skip(f'needs {what}')
+
+
+@pytest.fixture(autouse=True)
+def _keep_random_state():
+    """Every test starts from the same seed and leaves the global generator as it was."""
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    yield
+    torch.set_rng_state(state)
