@@ -1,0 +1,168 @@
+"""Every check of this repository is one session: ``nox -l`` lists them, ``nox -s NAME`` runs one.
+
+Sessions make fresh environments and install built wheels, so that what passes here is what users get.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = '>=2025.2.9'
+nox.options.default_venv_backend = 'uv'
+nox.options.sessions = ['lint', 'typecheck', 'ops', 'tests']
+
+ROOT = Path(__file__).parent
+# distribution folder of every package, by import name
+PROJECTS = {
+    'shared_ops': 'shared_ops',
+    'vit_adapter': 'packages/vit_adapter',
+    'vit_comer': 'packages/vit_comer',
+    'internimage': 'packages/internimage',
+}
+PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
+TEST_TOOLS = ['pytest>=8', 'hypothesis>=6.100', 'numpy']
+# Left in a source folder by editable installs and builds; no part of what is built.
+BUILD_LEFTOVERS = {'__pycache__', 'build', 'dist'}
+
+
+def source_files(folder: Path) -> list[Path]:
+    """Return the files under ``folder``, links followed, without the leftovers of earlier builds."""
+    files = []
+    for path, directories, names in os.walk(folder, followlinks=True):
+        directories[:] = [d for d in directories if d not in BUILD_LEFTOVERS and not d.endswith('.egg-info')]
+        files += [Path(path, name) for name in names if not name.endswith(('.so', '.pyc'))]
+    return sorted(files)
+
+
+def build_wheel(session: nox.Session, name: str, build: str = 'cpu') -> Path:
+    """Build the wheel of one project, or find the one that was built from the same files before.
+
+    Args:
+        session: the running session.
+        name: import name, a key of ``PROJECTS``.
+        build: value of ``SHARED_OPS_BUILD``: which libraries go into the wheel of shared_ops.
+    """
+    project = ROOT / PROJECTS[name]
+    digest = hashlib.sha256(build.encode() if name == 'shared_ops' else b'')
+    for file in source_files(project):
+        digest.update(str(file.relative_to(project)).encode() + b'\0' + file.read_bytes())
+    folder = Path(session.cache_dir) / 'wheels' / f'{name}-{digest.hexdigest()[:16]}'
+    if not list(folder.glob('*.whl')):
+        session.run_install(
+            'uv', 'build', '--quiet', '--wheel', '--out-dir', str(folder), str(project),
+            env={'SHARED_OPS_BUILD': build}, external=True,
+        )  # fmt: skip
+    return next(folder.glob('*.whl'))
+
+
+def install_wheels(session: nox.Session, *names: str, extras: str = '', build: str = 'cpu') -> None:
+    """Install the wheels of ``names``, and nothing else of ours, with all that they declare to need."""
+    wheels = [f'{build_wheel(session, name, build)}' for name in names]
+    session.install(f'{wheels[0]}{extras}', *wheels[1:])
+
+
+def run_tests(session: nox.Session, *paths: str, **env: str) -> None:
+    """Run pytest on ``paths``, and on what was given after ``--``."""
+    session.run('pytest', *paths, *session.posargs, env=env)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train a small ViT-Adapter on drawn scenes, evaluate it, draw what it sees (6 minutes)."""
+    install_wheels(session, 'shared_ops', 'vit_adapter')
+    session.run('python', '-m', 'vit_adapter', 'demo', '--out', str(ROOT / 'demo'), *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style (ruff, clang-format), layering, layout and versions."""
+    session.install('ruff==0.17.6', 'clang-format==21.1.8', 'pytest>=8')
+    session.run('ruff', 'check', '.')
+    session.run('ruff', 'format', '--check', '.')
+    sources = [
+        str(p) for p in (ROOT / 'shared_ops' / 'csrc').rglob('*') if p.suffix in {'.h', '.cpp', '.cu', '.cuh'}
+    ]
+    session.run('clang-format', '--dry-run', '-Werror', *sources)
+    session.run('pytest', '--noconftest', 'tests/repo')
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check the types of shared_ops with mypy --strict."""
+    install_wheels(session, 'shared_ops', extras='[openmmlab,vit]', build='none')
+    session.install('mypy>=1.18')
+    session.run('mypy', 'shared_ops/src/shared_ops')
+
+
+@nox.session
+@nox.parametrize('package', PACKAGES, ids=PACKAGES)
+def tests(session: nox.Session, package: str) -> None:
+    """Test one package, installed alone from its wheel beside that of shared_ops."""
+    install_wheels(session, 'shared_ops', package)
+    session.install(*TEST_TOOLS)
+    for other in set(PACKAGES) - {package}:
+        found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
+        session.run('python', '-I', '-c', found, silent=True)
+    paths = [f'tests/{package}', 'tests/shared_ops/vit', 'tests/shared_ops/openmmlab']
+    if package == 'internimage':
+        paths.remove('tests/shared_ops/vit')  # depends on shared_ops[openmmlab] alone, which lacks timm
+    run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1')
+
+
+@nox.session
+@nox.parametrize('implementation', ['kernels', 'reference'], ids=['kernels', 'reference'])
+def ops(session: nox.Session, implementation: str) -> None:
+    """Test the operators with torch alone: compiled, and as plain PyTorch."""
+    compiled = implementation == 'kernels'
+    install_wheels(session, 'shared_ops', build='cpu' if compiled else 'none')
+    session.install(*TEST_TOOLS)
+    session.run('python', '-m', 'shared_ops')
+    env = {'REQUIRE_KERNELS': '1', 'SHARED_OPS_REQUIRE_KERNELS': '1'} if compiled else {}
+    run_tests(session, 'tests/shared_ops/ops', **env)
+
+
+@nox.session
+def ops_cuda(session: nox.Session) -> None:
+    """Compile the CUDA library where nvcc is found; test it where there is a device."""
+    if shutil.which('nvcc') is None:
+        session.skip('nvcc is not on PATH')
+    install_wheels(session, 'shared_ops', build='cuda')
+    session.install(*TEST_TOOLS)
+    session.run('python', '-m', 'shared_ops')
+    run_tests(session, 'tests/shared_ops/ops', REQUIRE_NVCC='1')
+
+
+@nox.session
+def readme(session: nox.Session) -> None:
+    """Run every command of the README, in order, in a copy of the repository."""
+    install_wheels(session, 'shared_ops', 'vit_adapter')
+    session.install('nox[uv]')
+    session.run('python', 'tests/repo/run_readme.py', *session.posargs)
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Build every sdist, every wheel from its sdist; inspect them; use vit_adapter by name."""
+    folder = ROOT / 'dist'
+    shutil.rmtree(folder, ignore_errors=True)
+    for project in PROJECTS.values():
+        # uv builds the sdist, and the wheel from that sdist
+        session.run_install(
+            'uv', 'build', '--quiet', '--out-dir', str(folder), str(ROOT / project),
+            env={'SHARED_OPS_BUILD': 'cpu'}, external=True,
+        )  # fmt: skip
+    session.install('--find-links', str(folder), 'mmseg-vit-adapter')
+    session.install('pytest>=8')
+    session.run('pytest', '--noconftest', 'tests/repo/distributions.py', env={'DIST_DIR': str(folder)})
+
+
+@nox.session
+@nox.parametrize('openmmlab', ['maintained', 'upstream'], ids=['maintained', 'upstream'])
+def compat(session: nox.Session, openmmlab: str) -> None:
+    """Run the package's tests on the other line of OpenMMLab packages."""
+    raise NotImplementedError
