@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import nox
@@ -161,8 +162,44 @@ def dist(session: nox.Session) -> None:
     session.run('pytest', '--noconftest', 'tests/repo/distributions.py', env={'DIST_DIR': str(folder)})
 
 
+@dataclass(frozen=True)
+class Stack:
+    """Versions under the packages that are not the newest ones."""
+
+    python: str
+    # installed before the rest, so that what is built from source finds them
+    first: tuple[str, ...]
+    rest: tuple[str, ...]
+
+
+STACKS = {
+    # OpenMMLab's own releases, under a current PyTorch. mmcv-lite is built from source, and its setup needs
+    # pkg_resources, which setuptools 82 dropped; mmseg:: bases need it at run time too.
+    'upstream': Stack(
+        python='3.11',
+        first=('torch', 'torchvision', 'setuptools<82', 'wheel'),
+        rest=('mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'timm', 'ftfy', 'regex'),
+    ),
+    # The oldest PyTorch and Python that the packages allow, on the maintained line.
+    'oldest': Stack(
+        python='3.10',
+        first=('torch==2.10.*', 'torchvision==0.25.*'),
+        rest=('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'timm'),
+    ),
+}
+
+
 @nox.session
-@nox.parametrize('openmmlab', ['maintained', 'upstream'], ids=['maintained', 'upstream'])
+@nox.parametrize(
+    ['python', 'openmmlab'], [(stack.python, name) for name, stack in STACKS.items()], ids=list(STACKS)
+)
 def compat(session: nox.Session, openmmlab: str) -> None:
-    """Run the package's tests on the other line of OpenMMLab packages."""
-    raise NotImplementedError
+    """Test vit_adapter on OpenMMLab's original line, and on the oldest PyTorch and Python."""
+    stack = STACKS[openmmlab]
+    session.install(*stack.first)
+    session.install('--no-build-isolation', *stack.rest)
+    # --no-deps: the wheels ask for the maintained line, and the two lines cannot lie side by side
+    wheels = [f'{build_wheel(session, name)}' for name in ('shared_ops', 'vit_adapter')]
+    session.install('--no-deps', *wheels)
+    session.install(*TEST_TOOLS)
+    run_tests(session, 'tests/vit_adapter', 'tests/shared_ops/openmmlab', SHARED_OPS_REQUIRE_KERNELS='1')
