@@ -1,0 +1,197 @@
+"""Injector, extractor and their interaction (ViT-Adapter, https://arxiv.org/abs/2205.08534, section 3.3 and 3.4).
+
+Originals: segmentation/mmseg_custom/models/backbones/adapter_modules.py.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from timm.layers import DropPath
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from shared_ops import MSDeformAttn
+from shared_ops.vit import Block, ConvFFN, DeformInputs
+from shared_ops.vit.block import LayerNorm
+
+
+class Injector(nn.Module):
+    """Cross-attention from the trunk's tokens to the spatial features, scaled by ``gamma`` (equation 2).
+
+    Args:
+        dim: channels of tokens and features.
+        num_heads: heads of the deformable attention.
+        n_points: sampling points per head and level.
+        deform_ratio: channels of the attention's values, as a multiple of ``dim``.
+        init_values: where ``gamma`` starts.
+        with_cp: recompute activations in the backward instead of keeping them.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        num_heads: int = 6,
+        n_points: int = 4,
+        deform_ratio: float = 1.0,
+        init_values: float = 0.0,
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__()
+        self.with_cp = with_cp
+        self.query_norm = LayerNorm(dim)
+        self.feat_norm = LayerNorm(dim)
+        self.attn = MSDeformAttn(dim, n_levels=3, n_heads=num_heads, n_points=n_points, ratio=deform_ratio)
+        self.gamma = nn.Parameter(torch.full((dim,), init_values))
+
+    def _forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs) -> Tensor:
+        attended = self.attn(
+            self.query_norm(query),
+            inputs.reference_points,
+            self.feat_norm(feat),
+            inputs.spatial_shapes,
+            inputs.level_start_index,
+        )
+        return query + self.gamma * attended
+
+    def forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs) -> Tensor:
+        """Update the tokens ``query`` ``[N, H*W, C]`` from the features ``feat`` ``[N, S, C]``."""
+        if self.with_cp and query.requires_grad:
+            return checkpoint(self._forward, query, feat, inputs, use_reentrant=False)
+        return self._forward(query, feat, inputs)
+
+
+class Extractor(nn.Module):
+    """Cross-attention from the spatial features to the trunk's tokens, and a feed-forward network (equations 3, 4).
+
+    Args:
+        dim: channels of tokens and features.
+        num_heads: heads of the deformable attention.
+        n_points: sampling points per head.
+        deform_ratio: channels of the attention's values, as a multiple of ``dim``.
+        with_cffn: whether the feed-forward network is there.
+        cffn_ratio: hidden channels of the feed-forward network, as a multiple of ``dim``.
+        drop: dropout in the feed-forward network.
+        drop_path: rate of stochastic depth of the feed-forward branch; the attention's branch has none.
+        with_cp: recompute activations in the backward instead of keeping them.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        num_heads: int = 6,
+        n_points: int = 4,
+        deform_ratio: float = 1.0,
+        with_cffn: bool = True,
+        cffn_ratio: float = 0.25,
+        drop: float = 0.0,
+        drop_path: float = 0.0,
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__()
+        self.with_cp = with_cp
+        self.query_norm = LayerNorm(dim)
+        self.feat_norm = LayerNorm(dim)
+        self.attn = MSDeformAttn(dim, n_levels=1, n_heads=num_heads, n_points=n_points, ratio=deform_ratio)
+        self.with_cffn = with_cffn
+        if with_cffn:
+            self.ffn = ConvFFN(dim, int(dim * cffn_ratio), drop)
+            self.ffn_norm = LayerNorm(dim)
+            self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+
+    def _forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs, height: int, width: int) -> Tensor:
+        query = query + self.attn(
+            self.query_norm(query),
+            inputs.reference_points,
+            self.feat_norm(feat),
+            inputs.spatial_shapes,
+            inputs.level_start_index,
+        )
+        if self.with_cffn:
+            query = query + self.drop_path(self.ffn(self.ffn_norm(query), height, width))
+        return query
+
+    def forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs, height: int, width: int) -> Tensor:
+        """Update the features ``query`` ``[N, S, C]`` from the tokens ``feat`` ``[N, height*width, C]``."""
+        if self.with_cp and query.requires_grad:
+            return checkpoint(self._forward, query, feat, inputs, height, width, use_reentrant=False)
+        return self._forward(query, feat, inputs, height, width)
+
+
+class InteractionBlock(nn.Module):
+    """Inject, run a part of the trunk, extract.
+
+    Args:
+        dim: channels of tokens and features.
+        num_heads: heads of the deformable attentions.
+        n_points: sampling points per head and level.
+        deform_ratio: channels of the attentions' values, as a multiple of ``dim``.
+        init_values: where the injector's ``gamma`` starts.
+        with_cffn: whether the extractors have a feed-forward network.
+        cffn_ratio: its hidden channels, as a multiple of ``dim``.
+        drop: dropout in it.
+        drop_path: its rate of stochastic depth.
+        extra_extractor: follow the extractor with two more.
+        with_cp: recompute activations in the backward instead of keeping them.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        num_heads: int = 6,
+        n_points: int = 4,
+        deform_ratio: float = 1.0,
+        init_values: float = 0.0,
+        with_cffn: bool = True,
+        cffn_ratio: float = 0.25,
+        drop: float = 0.0,
+        drop_path: float = 0.0,
+        extra_extractor: bool = False,
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__()
+
+        def extractor() -> Extractor:
+            return Extractor(
+                dim,
+                num_heads=num_heads,
+                n_points=n_points,
+                deform_ratio=deform_ratio,
+                with_cffn=with_cffn,
+                cffn_ratio=cffn_ratio,
+                drop=drop,
+                drop_path=drop_path,
+                with_cp=with_cp,
+            )
+
+        self.injector = Injector(
+            dim,
+            num_heads=num_heads,
+            n_points=n_points,
+            deform_ratio=deform_ratio,
+            init_values=init_values,
+            with_cp=with_cp,
+        )
+        self.extractor = extractor()
+        self.extra_extractors = nn.ModuleList(extractor() for _ in range(2 if extra_extractor else 0))
+
+    def forward(
+        self,
+        x: Tensor,
+        c: Tensor,
+        blocks: Iterable[Block],
+        injector_inputs: DeformInputs,
+        extractor_inputs: DeformInputs,
+        height: int,
+        width: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the updated tokens ``x`` ``[N, height*width, C]`` and features ``c`` ``[N, S, C]``."""
+        x = self.injector(x, c, injector_inputs)
+        for block in blocks:
+            x = block(x, height, width)
+        c = self.extractor(c, x, extractor_inputs, height, width)
+        for extra in self.extra_extractors:
+            c = extra(c, x, extractor_inputs, height, width)
+        return x, c

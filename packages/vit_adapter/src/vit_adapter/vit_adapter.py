@@ -1,0 +1,263 @@
+"""ViT-Adapter over a plain ViT (https://arxiv.org/abs/2205.08534).
+
+Originals: segmentation/mmseg_custom/models/backbones/vit_adapter.py and base/vit.py.
+
+Shape notation: N batch, C channels of a token, H and W the token grid (stride 16), S = 21/4 * H*W spatial features.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from shared_ops.openmmlab import load_pretrained
+from shared_ops.vit import (
+    Block,
+    FeaturePyramid,
+    PatchEmbed,
+    SpatialPriorModule,
+    deform_inputs,
+    init_adapter_weights,
+    pad_to_multiple,
+    resize_position_embedding,
+)
+from shared_ops.vit.inputs import check_image, cut_pyramid, split_levels, tokens_to_map
+
+from .adapter_modules import InteractionBlock
+
+
+def per_block(name: str, value: object, depth: int) -> list[object]:
+    """Repeat a single ``value`` for every block, or check that a list has one for each."""
+    if not isinstance(value, list | tuple):
+        return [value] * depth
+    if len(value) != depth:
+        raise ValueError(f'{name} has {len(value)} entries, but the trunk has depth={depth} blocks')
+    return list(value)
+
+
+def check_interaction_indexes(interaction_indexes: Sequence[Sequence[int]] | None, depth: int) -> None:
+    """Refuse interactions that skip, repeat or exceed the trunk's blocks.
+
+    Raises:
+        ValueError: they do not cover blocks 0 to ``depth - 1`` one after another.
+    """
+    covered = [
+        index for part in interaction_indexes or () for index in range(part[0], part[-1] + 1)
+    ]  # both ends are inclusive
+    if not covered or covered != list(range(covered[-1] + 1)) or covered[-1] >= depth:
+        raise ValueError(
+            f'interaction_indexes={interaction_indexes} must be pairs [first, last] of block numbers that follow one '
+            f'another from 0 and stay below depth={depth}, for example [[0, 2], [3, 5], [6, 8], [9, 11]]'
+        )
+
+
+@MODELS.register_module()
+class ViTAdapter(FeaturePyramid):
+    """A plain ViT whose tokens exchange information with a convolutional pyramid.
+
+    The argument names are the original's. Images may have any size: they are padded with zeros to multiples of 32
+    inside, and the maps are cut to what covers the image.
+
+    Args:
+        pretrain_size: side in pixels of the images that ``pos_embed`` was trained with.
+        num_heads: attention heads of the trunk.
+        conv_inplane: channels of the spatial prior module's stem.
+        n_points: sampling points of the deformable attentions, per head and level.
+        deform_num_heads: heads of the deformable attentions.
+        init_values: where the injectors' ``gamma`` starts.
+        interaction_indexes: first and last trunk block (both inclusive) of every interaction.
+        with_cffn: give the extractors a feed-forward network.
+        cffn_ratio: its hidden channels, as a multiple of ``embed_dim``.
+        deform_ratio: channels of the deformable attentions' values, as a multiple of ``embed_dim``.
+        add_vit_feature: add the trunk's features after each interaction to the pyramid; needs four interactions.
+        pretrained: ImageNet weights of the trunk, loaded by :meth:`init_weights` and never while building: a file,
+            an address or ``timm://NAME``.
+        use_extra_extractor: follow the last interaction with two more extractors.
+        with_cp: recompute activations in the backward instead of keeping them.
+        img_size: side in pixels that gives ``pos_embed`` its number of rows.
+        patch_size: side of a patch in pixels; only 16 fits the pyramid.
+        in_chans: channels of the image; the spatial prior module takes 3.
+        embed_dim: channels of a token.
+        depth: number of trunk blocks.
+        mlp_ratio: hidden channels of the trunk's MLPs, as a multiple of ``embed_dim``.
+        qkv_bias: give the trunk's query, key and value projections a bias.
+        drop_rate: dropout in the trunk.
+        attn_drop_rate: dropout of the trunk's attention weights.
+        drop_path_rate: stochastic depth: grows to this rate over the trunk, and is this rate in every extractor.
+        layer_scale: learn a scale per channel of the trunk's branches.
+        window_attn: attend in windows; one value for all blocks or one per block.
+        window_size: side of the windows in tokens; one value for all blocks or one per block.
+
+    Raises:
+        ValueError: arguments that do not fit each other.
+    """
+
+    # Names of the parameters that ImageNet weights fill; the rest is the adapter's.
+    pretrained_prefixes = ('patch_embed.', 'pos_embed', 'blocks.')
+
+    def __init__(
+        self,
+        pretrain_size: int = 224,
+        num_heads: int = 12,
+        conv_inplane: int = 64,
+        n_points: int = 4,
+        deform_num_heads: int = 6,
+        init_values: float = 0.0,
+        interaction_indexes: Sequence[Sequence[int]] | None = None,
+        with_cffn: bool = True,
+        cffn_ratio: float = 0.25,
+        deform_ratio: float = 1.0,
+        add_vit_feature: bool = True,
+        pretrained: str | None = None,
+        use_extra_extractor: bool = True,
+        with_cp: bool = False,
+        img_size: int = 224,
+        patch_size: int = 16,
+        in_chans: int = 3,
+        embed_dim: int = 768,
+        depth: int = 12,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        layer_scale: bool = True,
+        window_attn: bool | Sequence[bool] = False,
+        window_size: int | None | Sequence[int | None] = 14,
+    ) -> None:
+        super().__init__(embed_dim)
+        if patch_size != 16 or in_chans != 3:
+            raise ValueError(
+                f'patch_size={patch_size}, in_chans={in_chans}: the spatial prior module makes maps of strides 4 to 32 '
+                'from 3 channels, which fit patch_size=16 and in_chans=3 only'
+            )
+        check_interaction_indexes(interaction_indexes, depth)
+        assert interaction_indexes is not None
+        if add_vit_feature and len(interaction_indexes) != 4:
+            raise ValueError(
+                f'add_vit_feature=True needs 4 interactions, one per map, but interaction_indexes has '
+                f'{len(interaction_indexes)}; set add_vit_feature=False'
+            )
+        self.interaction_indexes = interaction_indexes
+        self.add_vit_feature = add_vit_feature
+        self.pretrained = pretrained
+        self.in_chans = in_chans
+        self.embed_dim = embed_dim
+        self.pretrain_grid = (pretrain_size // patch_size, pretrain_size // patch_size)
+
+        self.patch_embed = PatchEmbed(img_size, patch_size, in_chans, embed_dim)
+        # row 0 belongs to the pretrained model's class token and is never used
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.patch_embed.num_patches, embed_dim))
+        self.pos_drop = nn.Dropout(drop_rate)
+        windowed = per_block('window_attn', window_attn, depth)
+        window_sizes = per_block('window_size', window_size, depth)
+        self.blocks = nn.Sequential(
+            *(
+                Block(
+                    embed_dim,
+                    num_heads,
+                    mlp_ratio=mlp_ratio,
+                    qkv_bias=qkv_bias,
+                    drop=drop_rate,
+                    attn_drop=attn_drop_rate,
+                    drop_path=drop_path_rate * index / max(depth - 1, 1),
+                    window_size=window_sizes[index] if windowed[index] else None,
+                    layer_scale=layer_scale,
+                    with_cp=with_cp,
+                )
+                for index in range(depth)
+            )
+        )
+
+        self.level_embed = nn.Parameter(torch.zeros(3, embed_dim))
+        self.spm = SpatialPriorModule(conv_inplane, embed_dim)
+        last = len(interaction_indexes) - 1
+        self.interactions = nn.Sequential(
+            *(
+                InteractionBlock(
+                    embed_dim,
+                    num_heads=deform_num_heads,
+                    n_points=n_points,
+                    deform_ratio=deform_ratio,
+                    init_values=init_values,
+                    with_cffn=with_cffn,
+                    cffn_ratio=cffn_ratio,
+                    drop_path=drop_path_rate,
+                    extra_extractor=use_extra_extractor and index == last,
+                    with_cp=with_cp,
+                )
+                for index in range(len(interaction_indexes))
+            )
+        )
+
+        for module in (self.up, self.spm, self.interactions):
+            module.apply(init_adapter_weights)
+        nn.init.normal_(self.level_embed)
+
+    def init_weights(self) -> None:
+        """Load ``pretrained`` into the trunk, if it is set; the adapter keeps its initial values.
+
+        Raises:
+            FileNotFoundError: the file does not exist.
+            RuntimeError: the file does not hold a ViT of this size.
+        """
+        if self.pretrained is not None:
+            load_pretrained(self, self.pretrained)
+
+    def get_layer_id(self, name: str) -> int:
+        """Return the depth of a parameter, for layer-wise learning rates.
+
+        Args:
+            name: the parameter's name in this module.
+
+        Returns:
+            0 for the embeddings, i + 1 for block i, depth + 1 for the adapter.
+        """
+        if name.startswith(('pos_embed', 'patch_embed.')):
+            return 0
+        if name.startswith('blocks.'):
+            return int(name.split('.')[1]) + 1
+        return len(self.blocks) + 1
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the maps of strides 4, 8, 16 and 32.
+
+        Args:
+            image: ``[N, 3, h, w]`` floating point, normalized.
+
+        Returns:
+            Four maps ``[N, C, ceil(h/s), ceil(w/s)]``.
+
+        Raises:
+            ValueError: ``image`` has another number of dimensions or channels.
+        """
+        check_image(image, self.in_chans)
+        image_height, image_width = image.shape[-2:]
+        image = pad_to_multiple(image, 32)
+
+        c1, c2, c3, c4 = self.spm(image)
+        c2, c3, c4 = c2 + self.level_embed[0], c3 + self.level_embed[1], c4 + self.level_embed[2]
+        c = torch.cat((c2, c3, c4), dim=1)  # [N, S, C]
+
+        x, height, width = self.patch_embed(image)  # [N, H*W, C]
+        position = resize_position_embedding(self.pos_embed[:, 1:], self.pretrain_grid, (height, width))
+        x = self.pos_drop(x + position)
+
+        injector_inputs, extractor_inputs = deform_inputs(height, width, image.device)
+        trunk_features = []
+        for interaction, (first, *_, last) in zip(self.interactions, self.interaction_indexes):
+            blocks = self.blocks[first : last + 1]
+            x, c = interaction(x, c, blocks, injector_inputs, extractor_inputs, height, width)
+            if self.add_vit_feature:
+                trunk_features.append(tokens_to_map(x, height, width))
+
+        c2, c3, c4 = split_levels(c, height, width)
+        features = self.finish_pyramid(
+            c1,
+            tokens_to_map(c2, height * 2, width * 2),
+            tokens_to_map(c3, height, width),
+            tokens_to_map(c4, height // 2, width // 2),
+            trunk_features,
+        )
+        return cut_pyramid(features, image_height, image_width)

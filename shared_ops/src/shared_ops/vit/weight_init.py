@@ -1,0 +1,27 @@
+"""How the adapters' own parameters start (vit_adapter.py)."""
+
+import math
+
+from torch import nn
+
+from shared_ops import MSDeformAttn
+
+
+def init_adapter_weights(module: nn.Module) -> None:
+    """Initialize one module of an adapter; pass it to ``nn.Module.apply``.
+
+    Linear layers start from a truncated normal distribution of deviation 0.02, convolutions as in He et al. with the
+    fan-out of a group, norms from identity, deformable attentions with their ring of offsets.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(2.0 / fan_out))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, MSDeformAttn):
+        # apply() reaches its linear layers first, so this has the last word
+        module._reset_parameters()
