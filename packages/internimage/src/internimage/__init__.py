@@ -1,3 +1,5 @@
+"""InternImage for MMSegmentation 1.x."""
+
 from ._version import __version__
 
 __all__ = ['__version__']

@@ -11,7 +11,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from shared_ops.openmmlab import load_pretrained
+from shared_ops.openmmlab.pretrained import copy_pretrained, read_pretrained
 from shared_ops.vit import (
     Block,
     FeaturePyramid,
@@ -20,6 +20,7 @@ from shared_ops.vit import (
     deform_inputs,
     init_adapter_weights,
     pad_to_multiple,
+    plain_vit_weights,
     resize_position_embedding,
 )
 from shared_ops.vit.inputs import check_image, cut_pyramid, split_levels, tokens_to_map
@@ -93,9 +94,6 @@ class ViTAdapter(FeaturePyramid):
         ValueError: arguments that do not fit each other.
     """
 
-    # Names of the parameters that ImageNet weights fill; the rest is the adapter's.
-    pretrained_prefixes = ('patch_embed.', 'pos_embed', 'blocks.')
-
     def __init__(
         self,
         pretrain_size: int = 224,
@@ -124,7 +122,7 @@ class ViTAdapter(FeaturePyramid):
         drop_path_rate: float = 0.0,
         layer_scale: bool = True,
         window_attn: bool | Sequence[bool] = False,
-        window_size: int | None | Sequence[int | None] = 14,
+        window_size: int | Sequence[int | None] | None = 14,
     ) -> None:
         super().__init__(embed_dim)
         if patch_size != 16 or in_chans != 3:
@@ -202,8 +200,10 @@ class ViTAdapter(FeaturePyramid):
             FileNotFoundError: the file does not exist.
             RuntimeError: the file does not hold a ViT of this size.
         """
-        if self.pretrained is not None:
-            load_pretrained(self, self.pretrained)
+        if self.pretrained is None:
+            return
+        weights = plain_vit_weights(read_pretrained(self.pretrained), self.state_dict())
+        copy_pretrained(self, weights, prefixes=('patch_embed.', 'pos_embed', 'blocks.'), source=self.pretrained)
 
     def get_layer_id(self, name: str) -> int:
         """Return the depth of a parameter, for layer-wise learning rates.

@@ -6,6 +6,7 @@ from .conv_ffn import ConvFFN
 from .inputs import pad_to_multiple, pyramid_sizes
 from .patch_embed import PatchEmbed
 from .position import resize_position_embedding
+from .pretrained import plain_vit_weights
 from .pyramid import FeaturePyramid
 from .reference_points import DeformInputs, deform_inputs
 from .spatial_prior import SpatialPriorModule
@@ -23,6 +24,7 @@ __all__ = [
     'deform_inputs',
     'init_adapter_weights',
     'pad_to_multiple',
+    'plain_vit_weights',
     'pyramid_sizes',
     'resize_position_embedding',
 ]

@@ -6,9 +6,7 @@ from torch import Tensor
 from .inputs import map_to_tokens, tokens_to_map
 
 
-def resize_position_embedding(
-    position_embedding: Tensor, grid: tuple[int, int], size: tuple[int, int]
-) -> Tensor:
+def resize_position_embedding(position_embedding: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Interpolate a position embedding, bicubic with pixel centres aligned (``align_corners=False``).
 
     Args:

@@ -6,6 +6,7 @@ from .inputs import map_to_tokens
 
 
 def conv_norm_relu(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:
+    """Return a 3x3 convolution without bias, its normalization and activation."""
     return [
         nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False),
         nn.SyncBatchNorm(out_channels),

@@ -44,9 +44,7 @@ def _bin_of(picture: Image) -> NDArray[np.int64]:
     return (coarse[..., 0] << 2 * _BITS) | (coarse[..., 1] << _BITS) | coarse[..., 2]
 
 
-def color_baseline(
-    train: list[tuple[Image, Image]], val: list[tuple[Image, Image]], num_classes: int
-) -> float:
+def color_baseline(train: list[tuple[Image, Image]], val: list[tuple[Image, Image]], num_classes: int) -> float:
     """Return the mIoU (percent, MMSegmentation's) on ``val`` of the better of the two colour classifiers."""
     return max(
         _mean_iou(ColorClassifier(train, num_classes, use_frequencies), val, num_classes)

@@ -73,9 +73,7 @@ def draw_curves(path: Path, curves: Curves, *, baseline: float, goal: float) -> 
     loss_axes.set(ylabel='training loss', ylim=(0, None))
     loss_axes.legend(frameon=False)
 
-    iou_axes.plot(
-        curves.evaluated_at, curves.mean_ious, 'o-', color='#2e8b57', linewidth=2, label='the model'
-    )
+    iou_axes.plot(curves.evaluated_at, curves.mean_ious, 'o-', color='#2e8b57', linewidth=2, label='the model')
     iou_axes.axhline(goal, color=_FAINT, linestyle='--', linewidth=1, label=f'goal: {goal:.0f}')
     iou_axes.axhline(
         baseline,

@@ -41,9 +41,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         """Learn how long training is."""
         self.progress.update(self.task, total=runner.max_iters)
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Record the loss of the step."""
         self.curves.losses.append(float(outputs['loss']))
         self.progress.update(self.task, advance=1, state=f'loss {self.curves.losses[-1]:.3f}')

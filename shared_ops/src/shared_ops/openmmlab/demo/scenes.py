@@ -187,9 +187,7 @@ def _rasterize(
 ) -> NDArray[np.float64]:
     cos, sin = np.cos(angle), np.sin(angle)
     turn = radius * np.array([[cos, -sin], [sin, cos]])
-    points = [
-        np.rint((outline @ turn.T + center) * 2**_SUBPIXEL_BITS).astype(np.int32) for outline in outlines
-    ]
+    points = [np.rint((outline @ turn.T + center) * 2**_SUBPIXEL_BITS).astype(np.int32) for outline in outlines]
     mask = np.zeros((size, size), np.uint8)
     cv2.fillPoly(mask, points, 255, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
     return mask / 255.0

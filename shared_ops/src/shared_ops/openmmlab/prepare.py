@@ -1,0 +1,22 @@
+"""One call that makes OpenMMLab's packages importable and our parts known to them."""
+
+from .compiled_ops import install_stand_in
+from .installation import check_installation
+
+
+def prepare() -> None:
+    """Get OpenMMLab ready for our configs; further calls change nothing.
+
+    It checks what is installed, offers a stand-in for ``mmcv._ext`` where there is none, has checkpoints read without
+    executing pickles, and registers the segmentor, hook and optimizer constructor that the configs name.
+
+    Raises:
+        ImportError: a package of OpenMMLab is missing, or two lines of it are installed over each other.
+    """
+    check_installation()
+    install_stand_in()
+    # these import MMSegmentation, which on its original line needs the stand-in
+    from . import checkpoint_hook, layer_decay, segmentors  # noqa: F401
+    from .checkpoint import register_loaders
+
+    register_loaders()
