@@ -85,9 +85,7 @@ def lint(session: nox.Session) -> None:
     session.install('ruff==0.17.6', 'clang-format==21.1.8', 'pytest>=8')
     session.run('ruff', 'check', '.')
     session.run('ruff', 'format', '--check', '.')
-    sources = [
-        str(p) for p in (ROOT / 'shared_ops' / 'csrc').rglob('*') if p.suffix in {'.h', '.cpp', '.cu', '.cuh'}
-    ]
+    sources = [str(p) for p in (ROOT / 'shared_ops' / 'csrc').rglob('*') if p.suffix in {'.h', '.cpp', '.cu', '.cuh'}]
     session.run('clang-format', '--dry-run', '-Werror', *sources)
     session.run('pytest', '--noconftest', 'tests/repo')
 
@@ -190,9 +188,7 @@ STACKS = {
 
 
 @nox.session
-@nox.parametrize(
-    ['python', 'openmmlab'], [(stack.python, name) for name, stack in STACKS.items()], ids=list(STACKS)
-)
+@nox.parametrize(['python', 'openmmlab'], [(stack.python, name) for name, stack in STACKS.items()], ids=list(STACKS))
 def compat(session: nox.Session, openmmlab: str) -> None:
     """Test vit_adapter on OpenMMLab's original line, and on the oldest PyTorch and Python."""
     stack = STACKS[openmmlab]

@@ -81,11 +81,7 @@ def test_wheels_hold_no_tests_and_no_other_package() -> None:
 
 
 def test_only_what_was_asked_for_is_installed() -> None:
-    ours = {
-        d.metadata['Name']
-        for d in importlib.metadata.distributions()
-        if d.metadata['Name'].startswith('mmseg-')
-    }
+    ours = {d.metadata['Name'] for d in importlib.metadata.distributions() if d.metadata['Name'].startswith('mmseg-')}
     assert ours == {'mmseg-shared-ops', 'mmseg-vit-adapter'}
     assert not Path(importlib.util.find_spec('vit_adapter').origin).is_relative_to(ROOT / 'packages')
 

@@ -95,11 +95,7 @@ def run_blocks(readme: Path, target: Path) -> int:
             print(f'# run by .ci/run: {line}', flush=True)
             script = script.replace(line + '\n', '')
         print(f'# {readme.relative_to(ROOT)}, {language}\n{script}', flush=True)
-        command = (
-            ['bash', '-euo', 'pipefail', '-c', script]
-            if language == 'bash'
-            else [sys.executable, '-c', script]
-        )
+        command = ['bash', '-euo', 'pipefail', '-c', script] if language == 'bash' else [sys.executable, '-c', script]
         if subprocess.run(command, cwd=target).returncode:
             raise SystemExit(f'{readme.relative_to(ROOT)}: this {language} block failed:\n{script}')
         count += 1
