@@ -5,6 +5,7 @@ where MMEngine would try again without it, and come out in the form that every e
 """
 
 import pickle
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from mmengine.runner import CheckpointLoader
 WEIGHTS = ('state_dict', 'model', 'module')
 # Key in the state dict's metadata that travels with the weights to the model: the file that they come from.
 SOURCE = 'checkpoint_file'
+# How torch's unpickler says that a file names a function or class that it must not have.
+_ASKS_FOR_CODE = r'GLOBAL|Unsupported (global|class|use)|call reduce|Can only'
 
 
 def load_from_file(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
@@ -79,7 +82,7 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        if 'GLOBAL' in str(error) or 'Unsupported' in str(error):
+        if re.search(_ASKS_FOR_CODE, str(error)):
             raise ValueError(
                 f'checkpoint {path} holds more than tensors and plain values, and reading it would run code; it was '
                 f'refused. Save its weights alone, torch.save(model.state_dict(), ...), where you trust it. '
@@ -157,5 +160,5 @@ def _statistic(owner: Any, name: str) -> Any:
 
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if 'GLOBAL' in line or 'Unsupported' in line]
+    telling = [line for line in lines if re.search(_ASKS_FOR_CODE, line)]
     return (telling or lines or [type(error).__name__])[0]
