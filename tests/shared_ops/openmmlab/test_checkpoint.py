@@ -1,6 +1,5 @@
 """Files of every kind that people have: read without running code, or refused with a reason."""
 
-import os
 import pickle
 import re
 from collections import OrderedDict
@@ -14,18 +13,9 @@ from mmengine.runner import CheckpointLoader
 
 from shared_ops.openmmlab import prepare
 from shared_ops.openmmlab.checkpoint import SOURCE, load_from_file
+from support.checkpoints import RunsCode
 
 prepare()
-
-
-class RunsCode:
-    """Writes a marker when it is unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.marker),)
 
 
 @pytest.fixture
