@@ -1,5 +1,5 @@
 """From drawn scenes to a segmented picture in a few minutes on a CPU."""
 
-from .run import run
+from .run import ITERATIONS, run
 
-__all__ = ['run']
+__all__ = ['ITERATIONS', 'run']

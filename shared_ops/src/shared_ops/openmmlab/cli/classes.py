@@ -1,0 +1,73 @@
+"""Names and colours of the classes that a model tells apart."""
+
+from __future__ import annotations
+
+import colorsys
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from numpy.typing import NDArray
+
+# The golden ratio spreads any number of hues evenly around the circle.
+_GOLDEN_RATIO = 0.618034
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the label indices mean.
+
+    Attributes:
+        names: one for every class.
+        palette: RGB colour of every class, uint8 ``[number of classes, 3]``.
+    """
+
+    names: Sequence[str]
+    palette: NDArray[np.uint8]
+
+
+def classes_of(model: Any, config: Config) -> Classes:
+    """Find out what the labels of a model mean.
+
+    The data set that the config is tested on says it, else the checkpoint, provided that they have as many classes as
+    the model. (MMSegmentation takes a checkpoint without class names for one of Cityscapes or another data set.)
+
+    Args:
+        model: a segmentor from ``init_model``.
+        config: the config that it was built from.
+    """
+    number = int(model.num_classes)
+    for meta in (_dataset_meta(config), getattr(model, 'dataset_meta', None) or {}):
+        names, palette = meta.get('classes'), meta.get('palette')
+        if names is not None and len(names) == number:
+            if palette is None or len(palette) != number:
+                palette = _spread_colors(number)
+            return Classes([str(name) for name in names], np.asarray(palette, np.uint8))
+    return Classes([f'class {index}' for index in range(number)], _spread_colors(number))
+
+
+def _dataset_meta(config: Config) -> dict[str, Any]:
+    """Return class names and palette of the config's test data set, whose files are not looked at."""
+    importlib.import_module('mmseg.datasets')  # registers them
+    from mmseg.registry import DATASETS
+
+    dataset = (config.get('test_dataloader') or {}).get('dataset')
+    while isinstance(dataset, dict) and 'dataset' in dataset:  # RepeatDataset and its like
+        dataset = dataset['dataset']
+    if not isinstance(dataset, dict):
+        return {}
+    kind = dataset.get('type')
+    registered = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return {**getattr(registered, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
+
+
+def _spread_colors(number: int) -> NDArray[np.uint8]:
+    """Return colours that differ from one class to the next, uint8 ``[number, 3]``."""
+    colors = [
+        colorsys.hsv_to_rgb(index * _GOLDEN_RATIO % 1, 0.75 - 0.25 * (index % 2), 0.95 - 0.15 * (index % 3))
+        for index in range(number)
+    ]
+    return np.rint(255 * np.array(colors)).astype(np.uint8)

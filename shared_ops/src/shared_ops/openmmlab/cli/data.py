@@ -1,0 +1,46 @@
+"""Whether the data that a config reads is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+
+def check_data(config: Config, loader: str) -> None:
+    """Check that the folders of a data loader exist, before a model is built for them.
+
+    What this does not understand, such as data sets in data sets or in the cloud, is left to MMSegmentation.
+
+    Args:
+        config: the whole config.
+        loader: name of the data loader in it, such as ``'train_dataloader'``.
+
+    Raises:
+        FileNotFoundError: a folder does not exist.
+    """
+    dataset = (config.get(loader) or {}).get('dataset')
+    while isinstance(dataset, dict) and 'dataset' in dataset:  # RepeatDataset and its like
+        dataset = dataset['dataset']
+    if not isinstance(dataset, dict) or dataset.get('backend_args'):
+        return
+    root = dataset.get('data_root') or ''
+    for key, prefix in (dataset.get('data_prefix') or {}).items():
+        if not isinstance(prefix, str) or '://' in root + prefix:
+            continue
+        folder = Path(root, prefix)
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f'{loader}: {dataset.get("type")} expects {key} in {folder}, but {_what_is_there(folder)}. Put the '
+                f'data or a link to it there, or say where it is: --cfg-options {loader}.dataset.data_root=FOLDER'
+            )
+
+
+def _what_is_there(folder: Path) -> str:
+    """Describe how far the path of a missing folder exists."""
+    if folder.exists():
+        return 'that is no folder'
+    absolute = Path(os.path.abspath(folder))
+    nearest = next(parent for parent in absolute.parents if parent.exists())
+    return f'there is no {absolute.relative_to(nearest).parts[0]!r} in {nearest}'

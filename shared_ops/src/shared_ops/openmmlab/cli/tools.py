@@ -1,0 +1,121 @@
+"""``train`` and ``test``: MMSegmentation's own tools, given a config by name."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import runpy
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import mmseg
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+
+from ..distributed import cpu_process_group, wrapper_options
+from .configs import Configs
+from .data import check_data
+
+# Which data loaders of the config a tool reads from.
+_LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
+
+
+def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
+    """Run MMSegmentation's ``tools/train.py`` or ``tools/test.py``.
+
+    Several processes on a machine without GPU, which MMEngine does not provide for, are set up first.
+
+    Args:
+        command: ``'train'`` or ``'test'``.
+        arguments: the config's name, then the arguments of the tool.
+        configs: where the name is looked up.
+
+    Raises:
+        ValueError: the config is not known, or an option asks for what this machine cannot do.
+        FileNotFoundError: a folder of the data set is missing.
+    """
+    program = f'python -m {configs.package} {command}'
+    tool = _tools_folder() / f'{command}.py'
+    if not arguments or arguments[0] in ('-h', '--help'):
+        print(f'{program} CONFIG ... finds CONFIG by the name that `ls` prints, and hands all to {tool}:\n')
+        _run(tool, [program, '--help'])
+        return 0
+    if arguments[0].startswith('-'):
+        raise ValueError(f'{command} needs the config first, but got {arguments[0]!r}: {program} CONFIG [options]')
+
+    path = configs.find(arguments[0])
+    options, _ = _option_parser().parse_known_args(arguments[1:])
+    config = Config.fromfile(path)
+    config.merge_from_dict(options.cfg_options)
+    if command == 'train':
+        _check_precision(options, config)
+    _check_launcher(options.launcher, program)
+    for loader in _LOADERS[command]:
+        check_data(config, loader)
+
+    tool_arguments = [program, str(path), *arguments[1:]]
+    if options.launcher == 'pytorch' and get_device() == 'cpu':
+        tool_arguments += ['--cfg-options', *(f'{key}={value}' for key, value in wrapper_options(config).items())]
+        with cpu_process_group():
+            _run(tool, tool_arguments)
+    else:
+        _run(tool, tool_arguments)
+    return 0
+
+
+def _tools_folder() -> Path:
+    package = Path(mmseg.__path__[0])
+    # installed, or a checkout of MMSegmentation
+    candidates = [package / '.mim' / 'tools', package.parent / 'tools']
+    for folder in candidates:
+        if (folder / 'train.py').is_file():
+            return folder
+    raise FileNotFoundError(
+        f'the tools of MMSegmentation are in none of {", ".join(map(str, candidates))}; install it anew'
+    )
+
+
+def _option_parser() -> argparse.ArgumentParser:
+    """Return a parser of those options of the tools that matter before they run."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('--launcher', default='none')
+    parser.add_argument('--amp', action='store_true')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    return parser
+
+
+def _check_precision(options: argparse.Namespace, config: Config) -> None:
+    if get_device() not in ('cpu', 'mps'):
+        return
+    if options.amp or config.optim_wrapper.type == 'AmpOptimWrapper':
+        source = '--amp was given' if options.amp else "the config's optim_wrapper is AmpOptimWrapper"
+        raise ValueError(
+            f'{source}, but MMEngine trains in mixed precision on a GPU only and this machine has none; '
+            f'train without it'
+        )
+
+
+def _check_launcher(launcher: str, program: str) -> None:
+    processes = int(os.environ.get('WORLD_SIZE', '1'))
+    if processes > 1 and launcher == 'none' and 'TORCHELASTIC_RUN_ID' in os.environ:
+        raise ValueError(
+            f'torchrun started {processes} processes, but --launcher is none, so that each would do all of the work; '
+            f'say: {program} CONFIG --launcher pytorch'
+        )
+
+
+def _run(tool: Path, arguments: list[str]) -> None:
+    with _process_arguments(arguments):
+        runpy.run_path(str(tool), run_name='__main__')
+
+
+@contextlib.contextmanager
+def _process_arguments(arguments: list[str]) -> Iterator[None]:
+    before = sys.argv
+    sys.argv = arguments
+    try:
+        yield
+    finally:
+        sys.argv = before
