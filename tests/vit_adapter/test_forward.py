@@ -1,0 +1,31 @@
+import pytest
+import torch
+
+from support.reference import TOLERANCES, Reference, deviations, metas
+from support.synthetic import synthetic_image
+
+REFERENCE = Reference('vit_adapter')
+CASES = REFERENCE.cases('forward')
+
+
+def outputs(model, image, wanted):
+    """Return what an original's case holds, by its name there."""
+    features = model.extract_feat(image)
+    found = {f'backbone.{level}': feature for level, feature in enumerate(features)}
+    found['decode_head'] = model.decode_head(features)
+    found['auxiliary_head'] = model.auxiliary_head(features)
+    found['encode_decode'] = model.encode_decode(image, metas(image))
+    if 'slide' in wanted:
+        # the original's inference gave the softmax of what are scores in MMSegmentation 1.x
+        found['slide_logits'] = model.inference(image, metas(image))
+        found['slide'] = found['slide_logits'].softmax(dim=1)
+    return found
+
+
+@pytest.mark.parametrize('dtype', TOLERANCES, ids=str)
+@pytest.mark.parametrize('case', CASES, ids=[case['case'] for case in CASES])
+def test_outputs(case, dtype):
+    image = torch.from_numpy(synthetic_image(**case['input'])).to(dtype)
+    with torch.no_grad():
+        found = deviations(outputs(REFERENCE.model(case, dtype), image, case['outputs']), case['outputs'])
+    assert max(found.values()) < TOLERANCES[dtype], found
