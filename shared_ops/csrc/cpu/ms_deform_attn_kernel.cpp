@@ -2,6 +2,8 @@
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 #include <tuple>
 
 #include "../ms_deform_attn.h"
@@ -35,10 +37,13 @@ namespace {
 
 enum class Isa { baseline, avx2, avx512 };
 
+// The best that this processor has, or less where ATEN_CPU_CAPABILITY (default, avx2), PyTorch's own switch, says so.
 Isa detect_isa() {
 #ifdef SHARED_OPS_X86
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+  const char* variable = std::getenv("ATEN_CPU_CAPABILITY");
+  const std::string_view limit = variable == nullptr ? "" : variable;
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && limit != "default";
+  if (avx2 && limit != "avx2" && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
     return Isa::avx512;
   }
@@ -116,6 +121,18 @@ std::tuple<Tensor, Tensor, Tensor> ms_deform_attn_backward(const Tensor& grad_ou
 
 }  // namespace
 }  // namespace shared_ops
+
+// For `python -m shared_ops`.
+extern "C" __attribute__((visibility("default"))) const char* shared_ops_instruction_set() {
+  switch (shared_ops::kIsa) {
+    case shared_ops::Isa::avx512:
+      return "AVX-512";
+    case shared_ops::Isa::avx2:
+      return "AVX2";
+    default:
+      return "baseline";
+  }
+}
 
 STABLE_TORCH_LIBRARY_IMPL(shared_ops, CPU, m) {
   m.impl("ms_deform_attn", TORCH_BOX(&shared_ops::ms_deform_attn));

@@ -8,13 +8,14 @@ import functools
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 
 REQUIRE = 'SHARED_OPS_REQUIRE_KERNELS'
 HOW_TO_BUILD = (
-    'build it with SHARED_OPS_BUILD=cpu or SHARED_OPS_BUILD=cuda set when pip installs mmseg-shared-ops from source, '
-    'and read what the compiler says'
+    'install mmseg-shared-ops from source with SHARED_OPS_BUILD=cpu, or SHARED_OPS_BUILD=cuda where nvcc is, '
+    'which says what stops it'
 )
 
 # The CPU library defines the same, which a test compares; these are for installations without it.
@@ -30,7 +31,12 @@ SCHEMAS = {
 }
 
 # Registrations from Python live as long as this object.
-registry = torch.library.Library('shared_ops', 'FRAGMENT')
+_torch_library: Any = torch.library  # which is typed in parts only
+_torch_ops: Any = torch.ops
+registry = _torch_library.Library('shared_ops', 'FRAGMENT')
+
+# Why a type of device has no kernels; None where it has them.
+failures: dict[str, str | None] = {}
 
 
 def library_path(device_type: str) -> Path:
@@ -42,32 +48,35 @@ def _load(device_type: str) -> str | None:
     """Load one library; return ``None``, or why it was not loaded."""
     path = library_path(device_type)
     if not path.is_file():
-        return f'{path.name} is not part of this installation'
+        return f'{path.name} was not built'
+    if device_type == 'cuda' and torch.version.cuda is None:
+        return f'PyTorch {torch.__version__} was built without CUDA'
     try:
-        torch.ops.load_library(path)
+        _torch_ops.load_library(path)
     except OSError as error:
         return str(error)
     return None
 
 
-# Why a device type has no kernels; None where it has them. The CPU library comes first: it defines the operators.
-failures: dict[str, str | None] = {}
-
-
 def _load_all() -> None:
+    # The CPU library comes first: it defines the operators for which the other one has kernels.
     failures['cpu'] = _load('cpu')
     if failures['cpu'] is not None:
+        if _required():
+            raise ImportError(f'{REQUIRE}=1, but {_explain("cpu")}')
         for name, schema in SCHEMAS.items():
             registry.define(name + schema)
-    failures['cuda'] = _load('cuda') if torch.version.cuda else f'PyTorch {torch.__version__} has no CUDA'
-
-    required = ['cpu', 'cuda'] if torch.cuda.is_available() else ['cpu']
-    missing = [f'{device}: {failures[device]}' for device in required if failures[device] is not None]
-    if os.environ.get(REQUIRE) == '1' and missing:
-        raise ImportError(f'{REQUIRE}=1, but kernels are missing ({"; ".join(missing)}): {HOW_TO_BUILD}')
+    failures['cuda'] = _load('cuda')
 
 
-_load_all()
+def _required() -> bool:
+    return os.environ.get(REQUIRE) == '1'
+
+
+def _explain(device_type: str) -> str:
+    reason = failures.get(device_type, 'none are written for it')
+    missing = f'the kernels of shared_ops for {device_type} are missing ({reason})'
+    return f'{missing}. To get them, {HOW_TO_BUILD}; python -m shared_ops shows what is there'
 
 
 def kernels_available(device_type: str) -> bool:
@@ -76,16 +85,23 @@ def kernels_available(device_type: str) -> bool:
     Args:
         device_type: ``'cpu'`` or ``'cuda'``, as in ``torch.device(...).type``.
     """
-    return failures.get(device_type, 'no kernels exist') is None
+    return failures.get(device_type, '') is None
 
 
 @functools.cache
 def warn_of_reference(device_type: str) -> None:
-    """Warn, once for a type of device, that plain PyTorch serves instead of a kernel."""
-    reason = failures.get(device_type, 'there are none for this device')
+    """Warn, once for a type of device, that plain PyTorch serves instead of kernels.
+
+    Raises:
+        RuntimeError: ``SHARED_OPS_REQUIRE_KERNELS=1`` forbids that.
+    """
+    if _required():
+        raise RuntimeError(f'{REQUIRE}=1, but {_explain(device_type)}')
     warnings.warn(
-        f'shared_ops runs as plain PyTorch on {device_type}, which is slower, because its kernels are missing: '
-        f'{reason}. To have them, {HOW_TO_BUILD}; python -m shared_ops shows what is there.',
+        f'plain PyTorch, which is slower, serves on {device_type}: {_explain(device_type)}',
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+_load_all()

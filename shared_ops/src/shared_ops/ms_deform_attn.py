@@ -101,7 +101,6 @@ registry.impl('ms_deform_attn', _fallback, 'CompositeExplicitAutograd')
 registry.impl('_ms_deform_attn_backward', _fallback_backward, 'CompositeExplicitAutograd')
 
 
-@torch.library.register_fake('shared_ops::ms_deform_attn')
 def _fake(
     value: Tensor, spatial_shapes: list[int], level_start_index: list[int], locations: Tensor, weights: Tensor
 ) -> Tensor:
@@ -109,7 +108,6 @@ def _fake(
     return value.new_empty((N, locations.shape[1], M * D))
 
 
-@torch.library.register_fake('shared_ops::_ms_deform_attn_backward')
 def _fake_backward(
     grad_output: Tensor,
     value: Tensor,
@@ -119,6 +117,10 @@ def _fake_backward(
     weights: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     return value.new_empty(value.shape), locations.new_empty(locations.shape), weights.new_empty(weights.shape)
+
+
+torch.library.register_fake('shared_ops::ms_deform_attn', _fake)
+torch.library.register_fake('shared_ops::_ms_deform_attn_backward', _fake_backward)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -145,7 +147,6 @@ def _refuse_second_derivative(ctx: Any, *gradients: Tensor) -> None:
 
 torch.library.register_autograd('shared_ops::_ms_deform_attn_backward', _refuse_second_derivative)
 
-_AUTOCAST_KEYS = ('AutocastCPU', 'AutocastCUDA')
 _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU) | torch._C.DispatchKeySet(
     torch._C.DispatchKey.AutocastCUDA
 )
@@ -154,6 +155,7 @@ _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU) | torch._C
 def _autocast(
     value: Tensor, spatial_shapes: list[int], level_start_index: list[int], locations: Tensor, weights: Tensor
 ) -> Tensor:
+    # value as it is, the rest in the type in which coordinates are exact enough, whatever autocast has made of them
     dtype = compute_dtype(value.dtype)
     with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
         output: Tensor = torch.ops.shared_ops.ms_deform_attn(
@@ -162,8 +164,8 @@ def _autocast(
     return output
 
 
-for _key in _AUTOCAST_KEYS:
-    registry.impl('ms_deform_attn', _autocast, _key)
+registry.impl('ms_deform_attn', _autocast, 'AutocastCPU')
+registry.impl('ms_deform_attn', _autocast, 'AutocastCUDA')
 
 
 class MSDeformAttn(nn.Module):
