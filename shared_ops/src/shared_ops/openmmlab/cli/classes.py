@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import colorsys
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import mmseg.datasets  # noqa: F401 (registers the data sets)
 import numpy as np
 from mmengine.config import Config
+from mmseg.registry import DATASETS
 from numpy.typing import NDArray
 
 # The golden ratio spreads any number of hues evenly around the circle.
@@ -51,9 +52,6 @@ def classes_of(model: Any, config: Config) -> Classes:
 
 def _dataset_meta(config: Config) -> dict[str, Any]:
     """Return class names and palette of the config's test data set, whose files are not looked at."""
-    importlib.import_module('mmseg.datasets')  # registers them
-    from mmseg.registry import DATASETS
-
     dataset = (config.get('test_dataloader') or {}).get('dataset')
     while isinstance(dataset, dict) and 'dataset' in dataset:  # RepeatDataset and its like
         dataset = dataset['dataset']

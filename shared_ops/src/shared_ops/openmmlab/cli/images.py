@@ -51,12 +51,13 @@ def output_names(images: Sequence[FoundImage]) -> list[str]:
     """Return a path without suffix for the results of every picture, all different.
 
     A picture keeps its own name, below a searched folder with the folders between. Where two would be the same, they
-    get as much of their paths as tells them apart, and then their suffixes.
+    get their suffixes, if these differ, or their paths below the folder that all pictures have in common.
     """
     common = os.path.commonpath([image.path.parent for image in images])
     longer_and_longer = [
         (
             image.name.with_suffix('').as_posix(),
+            image.name.as_posix(),
             image.path.relative_to(common).with_suffix('').as_posix(),
             image.path.relative_to(common).as_posix(),
         )
@@ -67,7 +68,7 @@ def output_names(images: Sequence[FoundImage]) -> list[str]:
         names = [choices[step] for choices, step in zip(longer_and_longer, steps)]
         # file systems that ignore case must not make one file of two
         count = Counter(name.casefold() for name in names)
-        clashing = [i for i, name in enumerate(names) if count[name.casefold()] > 1 and steps[i] < 2]
+        clashing = [i for i, name in enumerate(names) if count[name.casefold()] > 1 and steps[i] < 3]
         if not clashing:
             return names
         for index in clashing:

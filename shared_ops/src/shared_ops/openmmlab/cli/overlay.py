@@ -87,7 +87,7 @@ def draw_legend(labels: NDArray[Any], classes: Classes, picture_shape: tuple[int
         axes.add_patch(
             Rectangle((x, middle - 0.55 * size), swatch, 1.1 * size, facecolor=color / 255, edgecolor=_FAINT, lw=0.5)
         )
-        style = {'fontproperties': font, 'verticalalignment': 'center_baseline', 'parse_math': False}
+        style: dict[str, Any] = {'fontproperties': font, 'verticalalignment': 'center_baseline', 'parse_math': False}
         x += swatch + gap + share_width
         axes.text(x, middle, share, color=_FAINT, horizontalalignment='right', **style)
         axes.text(x + gap, middle, name, color=_INK, **style)

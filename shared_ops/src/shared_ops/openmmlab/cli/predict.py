@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import sys
 import tempfile
@@ -127,16 +126,25 @@ def _load(
 def _predict_one(
     model: torch.nn.Module, classes: Classes, path: Path, out_dir: Path, name: str, opacity: float
 ) -> None:
-    # read once, so that the overlay shows what the model saw: 8 bits, 3 channels, turned as EXIF says
-    picture = mmcv.imread(os.fspath(path))
-    if picture is None:
-        raise ValueError('it is no image, or a damaged one')
+    # read once, so that the overlay shows what the model saw
+    picture = _read(path)
     result = inference_model(model, picture)
     indices = result.pred_sem_seg.data[0].cpu().numpy()
     labels = indices.astype(np.uint8 if len(classes.names) <= 255 else np.uint16)
     overlay = draw_overlay(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), labels, classes, opacity)
     _write(out_dir / 'labels' / f'{name}.png', labels)
     _write(out_dir / 'overlays' / f'{name}.png', cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as MMSegmentation does: BGR, ``[H, W, 3]``, 8 bits, turned as EXIF says, without its alpha."""
+    content = path.read_bytes()
+    if not content:
+        raise ValueError('the file is empty')
+    picture: NDArray[np.uint8] | None = mmcv.imfrombytes(content)
+    if picture is None:
+        raise ValueError('it is no image, or a damaged one')
+    return picture
 
 
 def _write(path: Path, image: NDArray[Any]) -> None:
