@@ -173,7 +173,7 @@ class Stack:
 STACKS = {
     # OpenMMLab's own releases, under a current PyTorch. mmcv-lite is built from source, and its setup needs
     # pkg_resources, which setuptools 82 dropped; mmseg:: bases need it at run time too.
-    'upstream': Stack(
+    'openmmlab': Stack(
         python='3.11',
         first=('torch', 'torchvision', 'setuptools<82', 'wheel'),
         rest=('mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'timm', 'ftfy', 'regex'),

@@ -9,31 +9,37 @@ BEGIN, END = '<!-- configs: begin (nox -s readme -- --write) -->', '<!-- configs
 
 
 def config_table() -> str:
-    """Return one row a config: name, trunk, parameters of the built model, crop, pretrained file."""
+    """Return one row a config: parameters of the built model, crop, what the authors published, where it starts."""
     import vit_adapter
 
     import torch
+    import yaml
     from mmengine import Config
     from mmseg.registry import MODELS
     from mmseg.utils import register_all_modules
 
     register_all_modules()
-    rows = ['| config | data set | parameters | crop | starts from |', '|---|---|---|---|---|']
+    models = yaml.safe_load((vit_adapter.CONFIG_DIR / 'metafile.yaml').read_text(encoding='utf-8'))['Models']
+    published = {model['Name']: model for model in models}
+    rows = [
+        '| config, its published checkpoint | parameters | crop | published mIoU, one scale / several | starts from |',
+        '|---|---|---|---|---|',
+    ]
     for path in sorted(vit_adapter.CONFIG_DIR.glob('[!_]*/*.py')):
         config = Config.fromfile(path)
-        pretrained = config.model.get('pretrained') or config.model.backbone.get('pretrained')
         with torch.device('meta'):
             model = MODELS.build(config.model)
         parameters = sum(parameter.numel() for parameter in model.parameters())
+        pretrained = Path(config.model.get('pretrained') or config.model.backbone.get('pretrained')).name
+        name, scores = f'`{path.stem}`', '-'
+        if path.stem in published:
+            name = f'[{name}]({published[path.stem]["Weights"]})'
+            metrics = published[path.stem]['Results'][0]['Metrics']
+            scores = f'{metrics["mIoU"]} / {metrics["mIoU(ms+flip)"]}'
+        # the files of AugReg have names of a hundred characters
+        pretrained = pretrained if len(pretrained) < 50 else f'{pretrained[:20]}...{pretrained[-12:]}'
         crop = 'x'.join(map(str, config.crop_size))
-        cells = [
-            f'`{path.stem}`',
-            path.parent.name,
-            f'{parameters / 1e6:.1f} M',
-            crop,
-            f'`{Path(pretrained).name}`',
-        ]
-        rows.append('| ' + ' | '.join(cells) + ' |')
+        rows.append(f'| {name} | {parameters / 1e6:.1f} M | {crop} | {scores} | `{pretrained}` |')
     return '\n'.join(rows)
 
 
