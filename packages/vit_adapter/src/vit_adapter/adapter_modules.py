@@ -8,11 +8,9 @@ from collections.abc import Iterable
 import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from shared_ops import MSDeformAttn
-from shared_ops.vit import Block, ConvFFN, DeformInputs
-from shared_ops.vit.block import LayerNorm
+from shared_ops.vit import Block, ConvFFN, DeformInputs, LayerNorm, recompute
 
 
 class Injector(nn.Module):
@@ -56,9 +54,7 @@ class Injector(nn.Module):
 
     def forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs) -> Tensor:
         """Update the tokens ``query`` ``[N, H*W, C]`` from the features ``feat`` ``[N, S, C]``."""
-        if self.with_cp and query.requires_grad:
-            return checkpoint(self._forward, query, feat, inputs, use_reentrant=False)
-        return self._forward(query, feat, inputs)
+        return recompute(self._forward, query, feat, inputs, with_cp=self.with_cp)
 
 
 class Extractor(nn.Module):
@@ -71,7 +67,6 @@ class Extractor(nn.Module):
         deform_ratio: channels of the attention's values, as a multiple of ``dim``.
         with_cffn: whether the feed-forward network is there.
         cffn_ratio: hidden channels of the feed-forward network, as a multiple of ``dim``.
-        drop: dropout in the feed-forward network.
         drop_path: rate of stochastic depth of the feed-forward branch; the attention's branch has none.
         with_cp: recompute activations in the backward instead of keeping them.
     """
@@ -85,7 +80,6 @@ class Extractor(nn.Module):
         deform_ratio: float = 1.0,
         with_cffn: bool = True,
         cffn_ratio: float = 0.25,
-        drop: float = 0.0,
         drop_path: float = 0.0,
         with_cp: bool = False,
     ) -> None:
@@ -96,7 +90,7 @@ class Extractor(nn.Module):
         self.attn = MSDeformAttn(dim, n_levels=1, n_heads=num_heads, n_points=n_points, ratio=deform_ratio)
         self.with_cffn = with_cffn
         if with_cffn:
-            self.ffn = ConvFFN(dim, int(dim * cffn_ratio), drop)
+            self.ffn = ConvFFN(dim, int(dim * cffn_ratio))
             self.ffn_norm = LayerNorm(dim)
             self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
 
@@ -114,9 +108,7 @@ class Extractor(nn.Module):
 
     def forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs, height: int, width: int) -> Tensor:
         """Update the features ``query`` ``[N, S, C]`` from the tokens ``feat`` ``[N, height*width, C]``."""
-        if self.with_cp and query.requires_grad:
-            return checkpoint(self._forward, query, feat, inputs, height, width, use_reentrant=False)
-        return self._forward(query, feat, inputs, height, width)
+        return recompute(self._forward, query, feat, inputs, height, width, with_cp=self.with_cp)
 
 
 class InteractionBlock(nn.Module):
@@ -130,7 +122,6 @@ class InteractionBlock(nn.Module):
         init_values: where the injector's ``gamma`` starts.
         with_cffn: whether the extractors have a feed-forward network.
         cffn_ratio: its hidden channels, as a multiple of ``dim``.
-        drop: dropout in it.
         drop_path: its rate of stochastic depth.
         extra_extractor: follow the extractor with two more.
         with_cp: recompute activations in the backward instead of keeping them.
@@ -146,7 +137,6 @@ class InteractionBlock(nn.Module):
         init_values: float = 0.0,
         with_cffn: bool = True,
         cffn_ratio: float = 0.25,
-        drop: float = 0.0,
         drop_path: float = 0.0,
         extra_extractor: bool = False,
         with_cp: bool = False,
@@ -161,7 +151,6 @@ class InteractionBlock(nn.Module):
                 deform_ratio=deform_ratio,
                 with_cffn=with_cffn,
                 cffn_ratio=cffn_ratio,
-                drop=drop,
                 drop_path=drop_path,
                 with_cp=with_cp,
             )

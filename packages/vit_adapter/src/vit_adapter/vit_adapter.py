@@ -17,40 +17,21 @@ from shared_ops.vit import (
     FeaturePyramid,
     PatchEmbed,
     SpatialPriorModule,
+    block_ranges,
+    check_image,
+    cut_pyramid,
     deform_inputs,
     init_adapter_weights,
     pad_to_multiple,
+    plain_vit_layer_id,
     plain_vit_weights,
     resize_position_embedding,
+    split_levels,
+    tokens_to_map,
+    window_sizes,
 )
-from shared_ops.vit.inputs import check_image, cut_pyramid, split_levels, tokens_to_map
 
 from .adapter_modules import InteractionBlock
-
-
-def per_block(name: str, value: object, depth: int) -> list[object]:
-    """Repeat a single ``value`` for every block, or check that a list has one for each."""
-    if not isinstance(value, list | tuple):
-        return [value] * depth
-    if len(value) != depth:
-        raise ValueError(f'{name} has {len(value)} entries, but the trunk has depth={depth} blocks')
-    return list(value)
-
-
-def check_interaction_indexes(interaction_indexes: Sequence[Sequence[int]] | None, depth: int) -> None:
-    """Refuse interactions that skip, repeat or exceed the trunk's blocks.
-
-    Raises:
-        ValueError: they do not cover blocks 0 to ``depth - 1`` one after another.
-    """
-    covered = [
-        index for part in interaction_indexes or () for index in range(part[0], part[-1] + 1)
-    ]  # both ends are inclusive
-    if not covered or covered != list(range(covered[-1] + 1)) or covered[-1] >= depth:
-        raise ValueError(
-            f'interaction_indexes={interaction_indexes} must be pairs [first, last] of block numbers that follow one '
-            f'another from 0 and stay below depth={depth}, for example [[0, 2], [3, 5], [6, 8], [9, 11]]'
-        )
 
 
 @MODELS.register_module()
@@ -61,13 +42,13 @@ class ViTAdapter(FeaturePyramid):
     inside, and the maps are cut to what covers the image.
 
     Args:
+        interaction_indexes: first and last trunk block (both inclusive) of every interaction.
         pretrain_size: side in pixels of the images that ``pos_embed`` was trained with.
         num_heads: attention heads of the trunk.
         conv_inplane: channels of the spatial prior module's stem.
         n_points: sampling points of the deformable attentions, per head and level.
         deform_num_heads: heads of the deformable attentions.
         init_values: where the injectors' ``gamma`` starts.
-        interaction_indexes: first and last trunk block (both inclusive) of every interaction.
         with_cffn: give the extractors a feed-forward network.
         cffn_ratio: its hidden channels, as a multiple of ``embed_dim``.
         deform_ratio: channels of the deformable attentions' values, as a multiple of ``embed_dim``.
@@ -96,13 +77,14 @@ class ViTAdapter(FeaturePyramid):
 
     def __init__(
         self,
+        *,
+        interaction_indexes: Sequence[Sequence[int]],
         pretrain_size: int = 224,
         num_heads: int = 12,
         conv_inplane: int = 64,
         n_points: int = 4,
         deform_num_heads: int = 6,
         init_values: float = 0.0,
-        interaction_indexes: Sequence[Sequence[int]] | None = None,
         with_cffn: bool = True,
         cffn_ratio: float = 0.25,
         deform_ratio: float = 1.0,
@@ -130,14 +112,12 @@ class ViTAdapter(FeaturePyramid):
                 f'patch_size={patch_size}, in_chans={in_chans}: the spatial prior module makes maps of strides 4 to 32 '
                 'from 3 channels, which fit patch_size=16 and in_chans=3 only'
             )
-        check_interaction_indexes(interaction_indexes, depth)
-        assert interaction_indexes is not None
         if add_vit_feature and len(interaction_indexes) != 4:
             raise ValueError(
                 f'add_vit_feature=True needs 4 interactions, one per map, but interaction_indexes has '
                 f'{len(interaction_indexes)}; set add_vit_feature=False'
             )
-        self.interaction_indexes = interaction_indexes
+        self.block_ranges = block_ranges(interaction_indexes, depth)
         self.add_vit_feature = add_vit_feature
         self.pretrained = pretrained
         self.in_chans = in_chans
@@ -148,45 +128,39 @@ class ViTAdapter(FeaturePyramid):
         # row 0 belongs to the pretrained model's class token and is never used
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.patch_embed.num_patches, embed_dim))
         self.pos_drop = nn.Dropout(drop_rate)
-        windowed = per_block('window_attn', window_attn, depth)
-        window_sizes = per_block('window_size', window_size, depth)
-        self.blocks = nn.Sequential(
-            *(
-                Block(
-                    embed_dim,
-                    num_heads,
-                    mlp_ratio=mlp_ratio,
-                    qkv_bias=qkv_bias,
-                    drop=drop_rate,
-                    attn_drop=attn_drop_rate,
-                    drop_path=drop_path_rate * index / max(depth - 1, 1),
-                    window_size=window_sizes[index] if windowed[index] else None,
-                    layer_scale=layer_scale,
-                    with_cp=with_cp,
-                )
-                for index in range(depth)
+        self.blocks = nn.ModuleList(
+            Block(
+                embed_dim,
+                num_heads,
+                mlp_ratio=mlp_ratio,
+                qkv_bias=qkv_bias,
+                drop=drop_rate,
+                attn_drop=attn_drop_rate,
+                drop_path=drop_path_rate * index / max(depth - 1, 1),
+                window_size=side,
+                layer_scale=layer_scale,
+                with_cp=with_cp,
             )
+            for index, side in enumerate(window_sizes(window_attn, window_size, depth))
         )
 
         self.level_embed = nn.Parameter(torch.zeros(3, embed_dim))
         self.spm = SpatialPriorModule(conv_inplane, embed_dim)
         last = len(interaction_indexes) - 1
-        self.interactions = nn.Sequential(
-            *(
-                InteractionBlock(
-                    embed_dim,
-                    num_heads=deform_num_heads,
-                    n_points=n_points,
-                    deform_ratio=deform_ratio,
-                    init_values=init_values,
-                    with_cffn=with_cffn,
-                    cffn_ratio=cffn_ratio,
-                    drop_path=drop_path_rate,
-                    extra_extractor=use_extra_extractor and index == last,
-                    with_cp=with_cp,
-                )
-                for index in range(len(interaction_indexes))
+        self.interactions = nn.ModuleList(
+            InteractionBlock(
+                embed_dim,
+                num_heads=deform_num_heads,
+                n_points=n_points,
+                deform_ratio=deform_ratio,
+                init_values=init_values,
+                with_cffn=with_cffn,
+                cffn_ratio=cffn_ratio,
+                drop_path=drop_path_rate,
+                extra_extractor=use_extra_extractor and index == last,
+                with_cp=with_cp,
             )
+            for index in range(len(interaction_indexes))
         )
 
         for module in (self.up, self.spm, self.interactions):
@@ -214,11 +188,7 @@ class ViTAdapter(FeaturePyramid):
         Returns:
             0 for the embeddings, i + 1 for block i, depth + 1 for the adapter.
         """
-        if name.startswith(('pos_embed', 'patch_embed.')):
-            return 0
-        if name.startswith('blocks.'):
-            return int(name.split('.')[1]) + 1
-        return len(self.blocks) + 1
+        return plain_vit_layer_id(name, depth=len(self.blocks))
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the maps of strides 4, 8, 16 and 32.
@@ -246,9 +216,8 @@ class ViTAdapter(FeaturePyramid):
 
         injector_inputs, extractor_inputs = deform_inputs(height, width, image.device)
         trunk_features = []
-        for interaction, (first, *_, last) in zip(self.interactions, self.interaction_indexes):
-            blocks = self.blocks[first : last + 1]
-            x, c = interaction(x, c, blocks, injector_inputs, extractor_inputs, height, width)
+        for interaction, part in zip(self.interactions, self.block_ranges):
+            x, c = interaction(x, c, self.blocks[part], injector_inputs, extractor_inputs, height, width)
             if self.add_vit_feature:
                 trunk_features.append(tokens_to_map(x, height, width))
 

@@ -21,7 +21,8 @@ class Attention(nn.Module):
     def __init__(
         self,
         dim: int,
-        num_heads: int = 8,
+        num_heads: int,
+        *,
         qkv_bias: bool = False,
         attn_drop: float = 0.0,
         proj_drop: float = 0.0,
@@ -58,10 +59,10 @@ class WindowedAttention(Attention):
     Args:
         dim: channels of a token.
         num_heads: number of heads; divides ``dim``.
+        window_size: side of a window in tokens.
         qkv_bias: give query, key and value projections a bias.
         attn_drop: dropout of the attention weights in training.
         proj_drop: dropout of the result in training.
-        window_size: side of a window in tokens.
 
     Raises:
         ValueError: ``window_size`` is not a positive integer.
@@ -70,13 +71,14 @@ class WindowedAttention(Attention):
     def __init__(
         self,
         dim: int,
-        num_heads: int = 8,
+        num_heads: int,
+        window_size: int,
+        *,
         qkv_bias: bool = False,
         attn_drop: float = 0.0,
         proj_drop: float = 0.0,
-        window_size: int = 14,
     ) -> None:
-        super().__init__(dim, num_heads, qkv_bias, attn_drop, proj_drop)
+        super().__init__(dim, num_heads, qkv_bias=qkv_bias, attn_drop=attn_drop, proj_drop=proj_drop)
         if not isinstance(window_size, int) or window_size < 1:
             raise ValueError(f'window_size must be a positive number of tokens, not {window_size!r}')
         self.window_size = window_size

@@ -1,14 +1,13 @@
 """One block of the plain trunk (ViT, equations 2 and 3), with CaiT's layer scale."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from timm.layers import DropPath, Mlp
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from .attention import Attention, WindowedAttention
+from .recompute import recompute
 
 # ViT's LayerNorm; PyTorch's default epsilon is 1e-5.
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
@@ -25,7 +24,6 @@ class Block(nn.Module):
         drop: dropout in the MLP and of the attention's result.
         attn_drop: dropout of the attention weights.
         drop_path: rate of stochastic depth.
-        norm_layer: makes a normalization from a number of channels.
         window_size: side in tokens of the attention's windows; ``None`` attends globally.
         layer_scale: learn a scale per channel of both branches, starting from 1.
         with_cp: recompute activations in the backward instead of keeping them.
@@ -41,21 +39,20 @@ class Block(nn.Module):
         drop: float = 0.0,
         attn_drop: float = 0.0,
         drop_path: float = 0.0,
-        norm_layer: Callable[[int], nn.Module] = LayerNorm,
         window_size: int | None = None,
         layer_scale: bool = False,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
         self.with_cp = with_cp
-        self.norm1 = norm_layer(dim)
+        self.norm1 = LayerNorm(dim)
         self.attn = (
-            Attention(dim, num_heads, qkv_bias, attn_drop, drop)
+            Attention(dim, num_heads, qkv_bias=qkv_bias, attn_drop=attn_drop, proj_drop=drop)
             if window_size is None
-            else WindowedAttention(dim, num_heads, qkv_bias, attn_drop, drop, window_size)
+            else WindowedAttention(dim, num_heads, window_size, qkv_bias=qkv_bias, attn_drop=attn_drop, proj_drop=drop)
         )
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
-        self.norm2 = norm_layer(dim)
+        self.norm2 = LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio), drop=drop)
         self.gamma1 = nn.Parameter(torch.ones(dim)) if layer_scale else None
         self.gamma2 = nn.Parameter(torch.ones(dim)) if layer_scale else None
@@ -68,7 +65,4 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """Transform ``tokens`` ``[N, height*width, C]``."""
-        if self.with_cp and tokens.requires_grad:
-            recomputed: Tensor = checkpoint(self._forward, tokens, height, width, use_reentrant=False)
-            return recomputed
-        return self._forward(tokens, height, width)
+        return recompute(self._forward, tokens, height, width, with_cp=self.with_cp)

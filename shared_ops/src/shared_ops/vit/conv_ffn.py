@@ -28,17 +28,16 @@ class ConvFFN(nn.Module):
     Args:
         in_features: channels of the tokens.
         hidden_features: channels between the linear layers.
-        drop: dropout after GELU and at the end.
     """
 
-    def __init__(self, in_features: int, hidden_features: int, drop: float = 0.0) -> None:
+    def __init__(self, in_features: int, hidden_features: int) -> None:
         super().__init__()
         self.fc1 = nn.Linear(in_features, hidden_features)
         self.dwconv = DWConv(hidden_features)
         self.fc2 = nn.Linear(hidden_features, in_features)
-        self.drop = nn.Dropout(drop)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """Transform ``tokens`` ``[N, S, C]``; ``height`` and ``width`` are those of stride 16."""
-        hidden = self.drop(F.gelu(self.dwconv(self.fc1(tokens), height, width)))
-        return self.drop(self.fc2(hidden))
+        hidden = F.gelu(self.dwconv(self.fc1(tokens), height, width))
+        transformed: Tensor = self.fc2(hidden)
+        return transformed
