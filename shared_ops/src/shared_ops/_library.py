@@ -54,7 +54,8 @@ def _load(device_type: str) -> str | None:
     try:
         _torch_ops.load_library(path)
     except OSError as error:
-        return str(error)
+        # PyTorch says which file, the linker, underneath, says why
+        return str(error.__cause__ or error)
     return None
 
 
