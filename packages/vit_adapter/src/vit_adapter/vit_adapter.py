@@ -112,12 +112,12 @@ class ViTAdapter(FeaturePyramid):
                 f'patch_size={patch_size}, in_chans={in_chans}: the spatial prior module makes maps of strides 4 to 32 '
                 'from 3 channels, which fit patch_size=16 and in_chans=3 only'
             )
+        self.block_ranges = block_ranges(interaction_indexes, depth)
         if add_vit_feature and len(interaction_indexes) != 4:
             raise ValueError(
                 f'add_vit_feature=True needs 4 interactions, one per map, but interaction_indexes has '
                 f'{len(interaction_indexes)}; set add_vit_feature=False'
             )
-        self.block_ranges = block_ranges(interaction_indexes, depth)
         self.add_vit_feature = add_vit_feature
         self.pretrained = pretrained
         self.in_chans = in_chans

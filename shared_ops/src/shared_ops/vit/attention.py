@@ -38,12 +38,15 @@ class Attention(nn.Module):
 
     def attend(self, qkv: Tensor) -> Tensor:
         """Attend within each sequence of ``qkv`` ``[B, T, 3*C]``; returns ``[B, T, C]``."""
-        batch, length, _ = qkv.shape
-        qkv = qkv.reshape(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # [3, B, M, T, D]
+        batch, length = qkv.shape[:2]
+        dim = qkv.shape[2] // 3
+        qkv = qkv.reshape(batch, length, 3, self.num_heads, dim // self.num_heads).permute(
+            2, 0, 3, 1, 4
+        )  # [3, B, M, T, D]
         query, key, value = qkv.unbind(0)
         dropout = self.attn_drop if self.training else 0.0
         attended = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)  # [B, M, T, D]
-        return attended.transpose(1, 2).reshape(batch, length, -1)
+        return attended.transpose(1, 2).reshape(batch, length, dim)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """Attend over all ``tokens`` ``[N, height*width, C]``."""
@@ -92,7 +95,9 @@ class WindowedAttention(Attention):
         grid = self.qkv(tokens).reshape(batch, height, width, 3 * dim)
         grid = F.pad(grid, (0, 0, 0, columns * side - width, 0, rows * side - height))
         windows = grid.reshape(batch, rows, side, columns, side, 3 * dim).transpose(2, 3)
-        windows = self.attend(windows.reshape(-1, side * side, 3 * dim))  # [N*rows*columns, side*side, C]
+        windows = self.attend(
+            windows.reshape(batch * rows * columns, side * side, 3 * dim)
+        )  # [N*rows*columns, side*side, C]
 
         grid = windows.reshape(batch, rows, columns, side, side, dim).transpose(2, 3)
         grid = grid.reshape(batch, rows * side, columns * side, dim)[:, :height, :width]
