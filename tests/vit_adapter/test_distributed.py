@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import vit_adapter  # noqa: F401 (first: it prepares OpenMMLab's packages)
+
 import torch
 
+from shared_ops.openmmlab.cli import main
 from support.tiny import run_command, write_config
 
 # Freezes batch norm, which sees other pictures in every process, and keeps the gradients of the first step.
@@ -34,27 +37,30 @@ class SaveGradients(Hook):
 """
 
 
-def train_one_step(config: Path, name: str, processes: int, batch_size: int) -> list[dict[str, torch.Tensor]]:
-    """Return the gradients of every process."""
-    folder = config.parent
+def arguments(config: Path, name: str, batch_size: int) -> list[str]:
+    """Return the arguments that train one step and write the gradients into files that begin with ``name``."""
     options = [f'train_dataloader.batch_size={batch_size}', 'train_cfg.max_iters=1', 'randomness.seed=0']
     hook = ['custom_hooks.0.type=SaveGradients', f'custom_hooks.0.path={name}']
-    launcher = ['--launcher', 'pytorch'] if processes else []
-    result = run_command(
-        'train', config, '--work-dir', f'work_{name}', *launcher, '--cfg-options', *options, *hook,
-        cwd=folder, processes=processes, env={'PYTHONPATH': str(folder)},
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    if processes:
-        assert 'SyncBatchNorm layers became BatchNorm layers' in result.stdout + result.stderr
-    return [torch.load(folder / f'{name}_{rank}.pth') for rank in range(max(processes, 1))]
+    return ['train', str(config), '--work-dir', f'work_{name}', '--cfg-options', *options, *hook]
 
 
-def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path) -> None:
+def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / 'save_gradients.py').write_text(_HOOK)
     config = write_config(tmp_path / 'tiny.py', tmp_path / 'data', imports=('save_gradients',))
-    (alone,) = train_one_step(config, 'alone', processes=0, batch_size=2)
-    first, second = train_one_step(config, 'together', processes=2, batch_size=1)
+    result = run_command(
+        *arguments(config, 'together', batch_size=1), '--launcher', 'pytorch',
+        cwd=tmp_path, processes=2, env={'PYTHONPATH': str(tmp_path)},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert 'SyncBatchNorm layers became BatchNorm layers' in result.stdout + result.stderr
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it
+    monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cpu')
+    assert main('vit_adapter', arguments(config, 'alone', batch_size=2)) == 0
+
+    first, second, alone = (torch.load(f'{name}.pth') for name in ('together_0', 'together_1', 'alone_0'))
     assert first.keys() == second.keys() == alone.keys()
     assert len(alone) > 100
     scale = max(gradient.abs().max() for gradient in alone.values())
