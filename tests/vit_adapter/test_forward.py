@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from support.reference import TOLERANCES, Reference, deviations, metas
+from support.reference import TOLERANCES, Reference, build, deviations, metas
 from support.synthetic import synthetic_image
 
 REFERENCE = Reference('vit_adapter')
@@ -29,3 +29,11 @@ def test_outputs(case, dtype):
     with torch.no_grad():
         found = deviations(outputs(REFERENCE.model(case, dtype), image, case['outputs']), case['outputs'])
     assert max(found.values()) < TOLERANCES[dtype], found
+
+
+@pytest.mark.parametrize('name', REFERENCE.config_names())
+def test_every_config_runs(name):
+    # without values, so that the large ones cost nothing; 500 is no multiple of 32
+    model = build(REFERENCE.config(name), device='meta').eval()
+    image = torch.empty(2, 3, 500, 512, device='meta')
+    assert model.encode_decode(image, metas(image)).shape == (2, 150, 500, 512)

@@ -58,7 +58,7 @@ def cut_pyramid(features: list[Tensor], height: int, width: int) -> list[Tensor]
 
 def tokens_to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """Lay tokens ``[N, height*width, C]`` out as a contiguous map ``[N, C, height, width]``."""
-    return tokens.transpose(1, 2).unflatten(2, (height, width)).contiguous()
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], height, width).contiguous()
 
 
 def map_to_tokens(feature: Tensor) -> Tensor:
