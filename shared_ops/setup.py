@@ -120,7 +120,7 @@ def build_library(name: str, path: Path, scratch: Path) -> None:
         if nvcc is None:
             raise CompileError('nvcc was not found: put it on PATH or set CUDA_HOME')
         archs = cuda_archs(nvcc)
-        codes = [arch.split('code=')[1] for arch in archs]
+        codes = [arch.rsplit('=', 1)[1] for arch in archs]
         made_with += [first_line([nvcc, '--version'], last=True), ' '.join(codes)]
         host = ['-ccbin', cxx[0]] if 'CXX' in os.environ else []
         options = ['-DUSE_CUDA', '--threads', '0', '-Xcompiler', '-fPIC,-fvisibility=hidden']
