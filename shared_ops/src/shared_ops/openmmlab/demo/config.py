@@ -13,6 +13,7 @@ MODELS = {
     'vit_adapter': (
         'ade20k/upernet_deit_adapter_tiny_512_160k_ade20k.py',
         """\
+    pretrained=None,
     backbone=dict(
         embed_dim=96,
         depth=4,
@@ -21,7 +22,6 @@ MODELS = {
         interaction_indexes=[[0, 0], [1, 1], [2, 2], [3, 3]],
         window_attn=[False] * 4,
         window_size=[None] * 4,
-        pretrained=None,
     ),
     decode_head=dict(in_channels=[96] * 4, channels=64, num_classes=num_classes),
     auxiliary_head=dict(in_channels=96, channels=32, num_classes=num_classes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import logging
 import sys
@@ -79,7 +80,9 @@ def train(config: Config, console: Console) -> tuple[Runner, Curves]:
 
 def _build_runner(config: Config) -> Runner:
     # The logger binds the stream that it finds when it is made, and logs the whole config at once.
+    # MMSegmentation prints debugging lines when its data sets are imported.
     with contextlib.redirect_stdout(io.StringIO()):
+        importlib.import_module('mmseg.datasets')
         runner = Runner.from_cfg(config)
     for handler in runner.logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
