@@ -205,7 +205,7 @@ def test_predict_refuses_before_it_loads_the_model(project: Path, tmp_path: Path
     assert "device 'gpu' cannot be used" in refusal('photo.png', *out, '--device', 'gpu')
 
 
-def test_bad_checkpoint_is_one_message(project: Path, tmp_path: Path, capsys) -> None:
+def test_bad_weights_are_one_message(project: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     cv2.imwrite(str(tmp_path / 'photo.png'), picture(5, 6))
     content = (project / 'tiny.pth').read_bytes()
     (tmp_path / 'half.pth').write_bytes(content[: len(content) // 2])
@@ -222,6 +222,12 @@ def test_bad_checkpoint_is_one_message(project: Path, tmp_path: Path, capsys) ->
         error = capsys.readouterr().err
         assert error.startswith('python -m vit_adapter: error: checkpoint')
         assert message in error
+    command = ['test', str(project / 'tiny.py'), str(tmp_path / 'other.pth'), '--work-dir', str(tmp_path / 'work')]
+    monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it
+    assert main('vit_adapter', command) == 2
+    assert 'does not fit' in capsys.readouterr().err
+    assert main('vit_adapter', ['train', *command[1:2], *command[3:], '--cfg-options', 'model.pretrained=no.pth']) == 2
+    assert 'pretrained weights no.pth do not exist' in capsys.readouterr().err
 
 
 def test_unexpected_errors_keep_their_trace(project: Path, tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ def main(package: str, argv: Sequence[str] | None = None) -> int:
             return run_tool(arguments[0], arguments[1:], configs)
         options = _parser(package, module.__version__).parse_args(arguments)
         return _run(options, package, configs)
+    except KeyboardInterrupt:
+        print(f'python -m {package}: interrupted', file=sys.stderr)
+        return 130  # as shells count it
     except Exception as error:
         if not is_bad_input(error):
             raise
