@@ -1,4 +1,4 @@
-"""How the adapters' own parameters start (vit_adapter.py)."""
+"""How the adapters' own parameters start (originals: ``_init_weights`` of vit_adapter.py and vit_comer.py)."""
 
 import math
 
@@ -11,7 +11,7 @@ def init_adapter_weights(module: nn.Module) -> None:
     """Initialize one module of an adapter; pass it to ``nn.Module.apply``.
 
     Linear layers start from a truncated normal distribution of deviation 0.02, convolutions as in He et al. with the
-    fan-out of a group, norms from identity, deformable attentions with their ring of offsets.
+    fan-out of a group, deformable attentions with their ring of offsets. Norms keep PyTorch's start, which is identity.
     """
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
