@@ -10,5 +10,6 @@ log_level = 'INFO'
 load_from = None
 resume = False
 # a checkpoint of another data set may start a training: its backbone has to fit, its heads need not
-custom_hooks = [dict(type='CheckpointFitHook')]
+# and a training that is resumed goes on as if there had been no break
+custom_hooks = [dict(type='CheckpointFitHook'), dict(type='IterationSeedHook')]
 tta_model = dict(type='SegTTAModel')

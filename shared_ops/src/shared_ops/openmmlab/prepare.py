@@ -16,7 +16,7 @@ def prepare() -> None:
     check_installation()
     install_stand_in()
     # these import MMSegmentation, which on its original line needs the stand-in
-    from . import checkpoint_hook, distributed, layer_decay, segmentors  # noqa: F401
+    from . import checkpoint_hook, distributed, layer_decay, resume, segmentors  # noqa: F401
     from .checkpoint import register_loaders
 
     register_loaders()
