@@ -245,10 +245,7 @@ def test_resumed_training_is_training_without_a_break(tmp_path: Path, capsys, mo
         tmp_path / 'data',
         drop=0.3,
         random_crop=hasattr(InfiniteSampler, 'skip'),
-        imports=('shared_ops.openmmlab.resume',),
     )
-    with config.open('a') as file:
-        file.write("custom_hooks = [dict(type='CheckpointFitHook'), dict(type='IterationSeedHook')]\n")
     whole = run_command('train', config, '--work-dir', 'whole', cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     expected = losses(tmp_path / 'whole')

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import MMLogger
 from mmengine.model import BaseTTAModel, revert_sync_batchnorm
 from mmengine.runner import BaseLoop, load_checkpoint
@@ -27,6 +28,13 @@ class OneConvolution(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, channels, 3)
         self.norm = nn.BatchNorm2d(channels)
+
+
+@MODELS.register_module()
+class PretrainedConvolution(OneConvolution):
+    def __init__(self, pretrained: str) -> None:
+        super().__init__()
+        self.pretrained = pretrained
 
 
 def build(channels: int = 4, num_classes: int = 7) -> nn.Module:
@@ -64,6 +72,15 @@ MISFITS = {
     'backbone.extra.weight': torch.ones(2),
     'backbone.conv.weight': torch.ones(2, 3, 3, 3),
 }
+
+
+def test_building_leaves_the_config_alone() -> None:
+    """MMSegmentation writes ``pretrained`` into the backbone's config, and then refuses to build from it again."""
+    head = dict(type='FCNHead', in_channels=4, in_index=0, channels=5, num_classes=7)
+    backbone = dict(type='PretrainedConvolution')
+    config = ConfigDict(type='CheckedEncoderDecoder', backbone=backbone, decode_head=head, pretrained='weights.pth')
+    for _ in range(2):
+        assert MODELS.build(config).backbone.pretrained == 'weights.pth'
 
 
 def test_file_that_fits_is_loaded(file: str) -> None:

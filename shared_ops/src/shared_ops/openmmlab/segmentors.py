@@ -1,5 +1,6 @@
 """Segmentors that take a checkpoint whole or not at all."""
 
+import copy
 import logging
 import re
 from typing import Any
@@ -28,12 +29,13 @@ class CheckedEncoderDecoder(EncoderDecoder):  # type: ignore[misc]
     state dict that comes from no file is PyTorch's own.
 
     Args:
+        backbone: config of the backbone; it is left as it is, so that a model can be built from it again.
         args: as for ``EncoderDecoder``.
         kwargs: as for ``EncoderDecoder``.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, backbone: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(copy.deepcopy(backbone), *args, **kwargs)  # EncoderDecoder writes `pretrained` into it
         self._loading: tuple[dict[str, Any], list[str]] = ({}, [])
         self.register_load_state_dict_post_hook(_report_misfits)
 
