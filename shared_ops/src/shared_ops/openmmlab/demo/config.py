@@ -23,8 +23,8 @@ MODELS = {
         window_attn=[False] * 4,
         window_size=[None] * 4,
     ),
-    decode_head=dict(in_channels=[96] * 4, channels=64, num_classes=num_classes),
-    auxiliary_head=dict(in_channels=96, channels=32, num_classes=num_classes),
+    decode_head=dict(in_channels=[96] * 4, channels=32, num_classes=num_classes),
+    auxiliary_head=dict(in_channels=96, channels=16, num_classes=num_classes),
 """,
     ),
 }
@@ -105,7 +105,7 @@ work_dir = '$work_dir'
 """)
 
 BATCH_SIZE = 8
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-3
 
 
 def write_config(package: str, path: Path, *, seed: int, iterations: int, train_scenes: int) -> None:

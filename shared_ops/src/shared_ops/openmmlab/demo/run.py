@@ -17,7 +17,7 @@ from .progress import train
 from .scenes import CLASSES, SPLITS, Image, read_data_set, write_data_set
 
 GOAL = 70.0
-ITERATIONS = 600
+ITERATIONS = 900
 _CONFIG = 'demo_config.py'
 _SHOWN = 8
 

@@ -1,7 +1,7 @@
-"""Drawn scenes in which what a pixel is follows from shape, never from colour.
+"""Drawn scenes in which what a pixel is follows from the pattern around it, never from its colour.
 
-Every surface, the background included, takes its colours and its texture from the same distribution. A
-picture shows a few shapes that may hide parts of one another, uneven light and noise.
+A picture is a patchwork of regions with bent borders. Every region has a pattern, which is its class, in two colours
+that are drawn without regard to it; light falls unevenly, and there is noise.
 """
 
 from __future__ import annotations
@@ -15,39 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Map = NDArray[np.float64]
 
-CLASSES = ('background', 'disc', 'ring', 'triangle', 'bar', 'cross')
+CLASSES = ('plain', 'stripes', 'checks', 'dots', 'rings')
 # RGB, for pictures of label maps only: the scenes themselves know nothing of them
-PALETTE = ((58, 64, 74), (240, 180, 41), (71, 158, 245), (232, 85, 77), (85, 190, 110), (178, 115, 226))
-SIZE = 128
+PALETTE = ((58, 64, 74), (240, 180, 41), (71, 158, 245), (232, 85, 77), (85, 190, 110))
+SIZE = 96
 SPLITS = {'train': 640, 'val': 64}
 
-# Colours of two surfaces are at least so far apart (RGB, 0 to 255) that an eye can tell them from each other.
-_CONTRAST = 110.0
-# Drawing positions in sixteenths of a pixel keeps small shapes from snapping to the grid.
-_SUBPIXEL_BITS = 4
-
-
-def _regular_polygon(corners: int, radius: float = 1.0) -> NDArray[np.float64]:
-    angles = 2 * np.pi * np.arange(corners) / corners
-    return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)  # [corners, 2]
-
-
-def _cross() -> NDArray[np.float64]:
-    quarter = np.array([(1.0, -_ARM), (1.0, _ARM), (_ARM, _ARM)])
-    turn = np.array([(0.0, 1.0), (-1.0, 0.0)])  # a quarter of a circle, for row vectors
-    return np.concatenate([quarter @ np.linalg.matrix_power(turn, k) for k in range(4)])  # [12, 2]
-
-
-_ARM = 0.3
-# Outlines within the unit circle, (x, y); a second outline cuts a hole.
-_OUTLINES = {
-    'disc': [_regular_polygon(64)],
-    'ring': [_regular_polygon(64), _regular_polygon(64, radius=0.55)],
-    'triangle': [_regular_polygon(3, radius=1.15)],
-    'bar': [np.array([(-1.1, -_ARM), (1.1, -_ARM), (1.1, _ARM), (-1.1, _ARM)])],
-    'cross': [_cross()],
-}
+# Two colours of one pattern are at least so far apart (RGB, 0 to 255) that an eye can tell them from each other.
+_CONTRAST = 90.0
 
 
 def draw_scene(rng: np.random.RandomState, size: int = SIZE) -> tuple[Image, Image]:
@@ -61,17 +38,18 @@ def draw_scene(rng: np.random.RandomState, size: int = SIZE) -> tuple[Image, Ima
         The picture, uint8 ``[size, size, 3]`` (RGB), and its label map, uint8 ``[size, size]``, with indices
         into ``CLASSES``.
     """
-    background = _draw_colors(rng, apart_from=None)
-    picture = _draw_surface(rng, background, size)
-    labels = np.zeros((size, size), np.uint8)
-    for _ in range(rng.randint(3, 6)):
-        label = rng.randint(1, len(CLASSES))
-        coverage = _place(rng, CLASSES[label], labels)
-        surface = _draw_surface(rng, _draw_colors(rng, apart_from=background), size)
-        picture += coverage[..., None] * (surface - picture)
-        labels[coverage >= 0.5] = label
+    regions = _draw_regions(rng, size)
+    picture = np.empty((size, size, 3))
+    labels = np.empty((size, size), np.uint8)
+    for region in range(regions.max() + 1):
+        inside = regions == region
+        label = rng.randint(len(CLASSES))
+        first, second = _draw_colors(rng)
+        share = _PATTERNS[CLASSES[label]](rng, size)[..., None]  # [size, size, 1]
+        picture[inside] = (first + share * (second - first))[inside]
+        labels[inside] = label
     lit = picture * _draw_light(rng, size)[..., None]
-    noisy = lit + rng.normal(0, rng.uniform(2, 12), lit.shape)
+    noisy = lit + rng.normal(0, rng.uniform(2, 10), lit.shape)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8), labels
 
 
@@ -113,89 +91,79 @@ def _write(path: Path, array: Image, options: list[int]) -> None:
         raise OSError(f'{path} could not be written')
 
 
-def _draw_colors(rng: np.random.RandomState, apart_from: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Draw two RGB colours ``[2, 3]``, both well apart from both of ``apart_from``."""
+def _draw_regions(rng: np.random.RandomState, size: int) -> NDArray[np.int64]:
+    """Number the regions, ``[size, size]``: the cells around random centres, with borders bent by smooth noise."""
     while True:
-        first = rng.uniform(0, 255, 3)
-        # a texture stays within one family of colours, so that it reads as one surface
-        colors = np.stack([first, np.clip(first + rng.uniform(-60, 60, 3), 0, 255)])
-        if apart_from is None:
+        centers = rng.uniform(0, size, (rng.randint(4, 7), 2))
+        distances = np.linalg.norm(centers[:, None] - centers, axis=-1)
+        if distances[~np.eye(len(centers), dtype=bool)].min() > 0.3 * size:
+            break
+    bends = [cv2.resize(rng.normal(0, 0.04 * size, (6, 6)), (size, size), interpolation=cv2.INTER_CUBIC) for _ in 'yx']
+    pixels = np.stack(np.mgrid[:size, :size] + bends, axis=-1)  # [size, size, 2]
+    nearest: NDArray[np.int64] = np.linalg.norm(pixels[:, :, None] - centers, axis=-1).argmin(axis=-1)
+    return nearest
+
+
+def _draw_colors(rng: np.random.RandomState) -> Map:
+    """Draw two RGB colours ``[2, 3]`` well apart from each other."""
+    while True:
+        colors: Map = rng.uniform(0, 255, (2, 3))
+        if np.linalg.norm(colors[0] - colors[1]) > _CONTRAST:
             return colors
-        distances = np.linalg.norm(colors[:, None] - apart_from[None], axis=-1)  # [2, 2]
-        if distances.min() > _CONTRAST:
-            return colors
 
 
-def _draw_surface(rng: np.random.RandomState, colors: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Mix two colours by a random texture: ``[size, size, 3]``."""
-    texture = _TEXTURES[rng.randint(len(_TEXTURES))](rng, size)
-    surface: NDArray[np.float64] = colors[0] + texture[..., None] * (colors[1] - colors[0])
-    return surface
-
-
-def _plain(rng: np.random.RandomState, size: int) -> NDArray[np.float64]:
+def _plain(rng: np.random.RandomState, size: int) -> Map:
     return np.full((size, size), rng.uniform())
 
 
-def _stripes(rng: np.random.RandomState, size: int) -> NDArray[np.float64]:
-    u, _ = _rotated_grid(rng, size)
-    stripes: NDArray[np.float64] = (u % 2 < 1).astype(np.float64)
-    return stripes
+def _stripes(rng: np.random.RandomState, size: int) -> Map:
+    u, _ = _turned_grid(rng, size, period=rng.uniform(7, 12))
+    return np.float64(u % 1 < 0.5)
 
 
-def _checker(rng: np.random.RandomState, size: int) -> NDArray[np.float64]:
-    u, v = _rotated_grid(rng, size)
-    checks: NDArray[np.float64] = (np.floor(u) + np.floor(v)) % 2
-    return checks
+def _checks(rng: np.random.RandomState, size: int) -> Map:
+    u, v = _turned_grid(rng, size, period=rng.uniform(4, 7))
+    return np.float64((np.floor(u) + np.floor(v)) % 2)
 
 
-def _blotches(rng: np.random.RandomState, size: int) -> NDArray[np.float64]:
-    coarse = rng.uniform(size=(12, 12))
-    smooth = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
-    return np.clip(np.asarray(smooth, np.float64), 0, 1)
+def _dots(rng: np.random.RandomState, size: int) -> Map:
+    return np.float64(_distance_to_lattice(rng, size, period=rng.uniform(8, 12)) < 0.32)
 
 
-_TEXTURES: list[Callable[[np.random.RandomState, int], NDArray[np.float64]]] = [
-    _plain,
-    _stripes,
-    _checker,
-    _blotches,
-]
+def _rings(rng: np.random.RandomState, size: int) -> Map:
+    distance = _distance_to_lattice(rng, size, period=rng.uniform(14, 20))
+    return np.float64((distance > 0.2) & (distance < 0.4))
 
 
-def _rotated_grid(rng: np.random.RandomState, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return two perpendicular coordinates that count periods of 3 to 7 pixels."""
-    angle, period = rng.uniform(0, np.pi), rng.uniform(3, 7)
+# Each returns the share of the second colour in every pixel, [size, size], 0 to 1; periods are in pixels.
+_PATTERNS: dict[str, Callable[[np.random.RandomState, int], Map]] = {
+    'plain': _plain,
+    'stripes': _stripes,
+    'checks': _checks,
+    'dots': _dots,
+    'rings': _rings,
+}
+
+
+def _turned_grid(rng: np.random.RandomState, size: int, period: float) -> tuple[Map, Map]:
+    """Return two perpendicular coordinates, in periods, with any direction and origin."""
+    angle = rng.uniform(0, np.pi)
     y, x = np.mgrid[:size, :size] / period
-    return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    u: Map = x * np.cos(angle) + y * np.sin(angle) + rng.uniform()
+    v: Map = y * np.cos(angle) - x * np.sin(angle) + rng.uniform()
+    return u, v
 
 
-def _place(rng: np.random.RandomState, name: str, labels: Image) -> NDArray[np.float64]:
-    """Find a place where the shape hides little of the others; return its coverage of pixels, 0 to 1."""
-    size = len(labels)
-    for _ in range(20):
-        radius = size * rng.uniform(0.14, 0.24)
-        center = rng.uniform(0.8 * radius, size - 0.8 * radius, 2)
-        coverage = _rasterize(_OUTLINES[name], center, radius, rng.uniform(0, 2 * np.pi), size)
-        if (coverage * (labels > 0)).sum() < 0.15 * coverage.sum():
-            break
-    return coverage
+def _distance_to_lattice(rng: np.random.RandomState, size: int, period: float) -> Map:
+    """Return the distance of every pixel to the nearest point of a square lattice, in periods."""
+    u, v = _turned_grid(rng, size, period)
+    distance: Map = np.hypot(u % 1 - 0.5, v % 1 - 0.5)
+    return distance
 
 
-def _rasterize(
-    outlines: list[NDArray[np.float64]], center: NDArray[np.float64], radius: float, angle: float, size: int
-) -> NDArray[np.float64]:
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = radius * np.array([[cos, -sin], [sin, cos]])
-    points = [np.rint((outline @ turn.T + center) * 2**_SUBPIXEL_BITS).astype(np.int32) for outline in outlines]
-    mask = np.zeros((size, size), np.uint8)
-    cv2.fillPoly(mask, points, 255, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
-    return mask / 255.0
-
-
-def _draw_light(rng: np.random.RandomState, size: int) -> NDArray[np.float64]:
+def _draw_light(rng: np.random.RandomState, size: int) -> Map:
     """Return brightness that changes linearly over the picture, ``[size, size]``."""
     y, x = np.mgrid[:size, :size] / size - 0.5
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.4)
-    light: NDArray[np.float64] = 1 + strength * (np.cos(angle) * x + np.sin(angle) * y)
+    light: Map = 1 + strength * (np.cos(angle) * x + np.sin(angle) * y)
     return light
