@@ -168,6 +168,7 @@ class Stack:
     # installed before the rest, so that what is built from source finds them
     first: tuple[str, ...]
     rest: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 STACKS = {
@@ -177,6 +178,7 @@ STACKS = {
         python='3.11',
         first=('torch', 'torchvision', 'setuptools<82', 'wheel'),
         rest=('mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'timm', 'ftfy', 'regex'),
+        options=('--no-build-isolation',),
     ),
     # The oldest PyTorch and Python that the packages allow, on the maintained line.
     'oldest': Stack(
@@ -193,7 +195,7 @@ def compat(session: nox.Session, openmmlab: str) -> None:
     """Test vit_adapter on OpenMMLab's original line, and on the oldest PyTorch and Python."""
     stack = STACKS[openmmlab]
     session.install(*stack.first)
-    session.install('--no-build-isolation', *stack.rest)
+    session.install(*stack.options, *stack.rest)
     # --no-deps: the wheels ask for the maintained line, and the two lines cannot lie side by side
     wheels = [f'{build_wheel(session, name)}' for name in ('shared_ops', 'vit_adapter')]
     session.install('--no-deps', *wheels)

@@ -6,6 +6,11 @@ import shutil
 
 import pytest
 import torch
+from hypothesis import settings
+
+# a timing is a benchmark, never a test
+settings.register_profile('project', deadline=None)
+settings.load_profile('project')
 
 
 def _kernels_are_loaded() -> bool:

@@ -14,8 +14,8 @@ model = dict(
     backbone=dict(
         embed_dim=48, depth=4, num_heads=3, drop_path_rate={drop}, conv_inplane=16, deform_num_heads=3,
         interaction_indexes=[[0, 0], [1, 1], [2, 2], [3, 3]], window_attn=[False] * 4, window_size=[None] * 4),
-    decode_head=dict(in_channels=[48] * 4, channels=16, num_classes=6, dropout_ratio={drop}),
-    auxiliary_head=dict(in_channels=48, channels=16, num_classes=6, dropout_ratio={drop}),
+    decode_head=dict(in_channels=[48] * 4, channels=16, num_classes={number}, dropout_ratio={drop}),
+    auxiliary_head=dict(in_channels=48, channels=16, num_classes={number}, dropout_ratio={drop}),
     test_cfg=dict(_delete_=True, mode='whole'))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -25,9 +25,7 @@ train_pipeline = [
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
 scenes = dict(
     _delete_=True, type='BaseSegDataset', data_root='{data}',
-    metainfo=dict(
-        classes=('background', 'disc', 'ring', 'triangle', 'bar', 'cross'),
-        palette=[[58, 64, 74], [240, 180, 41], [71, 158, 245], [232, 85, 77], [85, 190, 110], [178, 115, 226]]))
+    metainfo=dict(classes={classes}, palette={palette}))
 train_dataloader = dict(
     num_workers=0, persistent_workers=False,
     dataset=dict(
@@ -51,7 +49,7 @@ def write_config(
     """Write the config of a tiny model for the scenes that are drawn into ``data``."""
     import vit_adapter
 
-    from shared_ops.openmmlab.demo.scenes import write_data_set
+    from shared_ops.openmmlab.demo.scenes import CLASSES, PALETTE, write_data_set
 
     if not data.exists():
         write_data_set(data, seed=0, splits={'train': 9, 'val': 2})
@@ -63,6 +61,9 @@ def write_config(
             drop=drop,
             augmentation=f"dict(type='{crop}', crop_size=(64, 64))",
             data=data.as_posix(),
+            number=len(CLASSES),
+            classes=CLASSES,
+            palette=[list(color) for color in PALETTE],
         )
     )
     return path

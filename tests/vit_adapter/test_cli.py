@@ -143,7 +143,7 @@ def test_predict_writes_labels_and_overlays(project: Path, tmp_path: Path) -> No
         'same.png.png': (30, 20),
         'deep/wide.png': (16, 200),
     }
-    assert all(image.dtype == np.uint8 and image.max() < 6 for image in labels.values())
+    assert all(image.dtype == np.uint8 and image.max() < 5 for image in labels.values())
     overlays = tmp_path / 'out' / 'overlays'
     assert {path.relative_to(overlays).as_posix() for path in overlays.rglob('*.png')} == set(labels)
 
@@ -238,7 +238,7 @@ def test_unexpected_errors_keep_their_trace(project: Path, tmp_path: Path) -> No
         main('vit_adapter', ['predict', *arguments, '--out', str(tmp_path / 'out')])
 
 
-def test_resumed_training_is_training_without_a_break(tmp_path: Path, capsys, monkeypatch) -> None:
+def test_resumed_training_is_training_without_a_break(tmp_path: Path) -> None:
     """No seed in the config; random crops too where MMEngine skips pictures without loading them."""
     config = write_config(
         tmp_path / 'tiny.py',
@@ -252,15 +252,9 @@ def test_resumed_training_is_training_without_a_break(tmp_path: Path, capsys, mo
     assert sorted(expected) == [1, 2, 3, 4]
     # the seed that the first run drew, for the run that is broken off
     seed = torch.load(tmp_path / 'whole' / 'iter_4.pth', weights_only=False)['meta']['seed']
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it
-    monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cpu')
-    train = ['train', 'tiny.py', '--work-dir', 'broken']
-    assert main('vit_adapter', [*train, '--cfg-options', 'train_cfg.max_iters=2', f'randomness.seed={seed}']) == 0
-    assert sorted(losses(tmp_path / 'broken')) == [1, 2]
-    assert main('vit_adapter', [*train, '--resume']) == 0
+    options = ['--cfg-options', 'train_cfg.max_iters=2', f'randomness.seed={seed}']
+    for more, reached in [(options, [1, 2]), (['--resume'], [1, 2, 3, 4])]:
+        part = run_command('train', config, '--work-dir', 'broken', *more, cwd=tmp_path)
+        assert part.returncode == 0, part.stderr
+        assert sorted(losses(tmp_path / 'broken')) == reached
     assert losses(tmp_path / 'broken') == expected
-
-    capsys.readouterr()
-    assert main('vit_adapter', ['test', 'tiny.py', 'broken/iter_4.pth', '--work-dir', 'test']) == 0
-    assert 'mIoU' in ''.join(capsys.readouterr())

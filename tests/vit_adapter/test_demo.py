@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from shared_ops.openmmlab.cli import main
 from shared_ops.openmmlab.demo import run
+from shared_ops.openmmlab.demo.scenes import CLASSES
 
 
 def test_too_few_iterations_are_reported_as_a_failure(tmp_path: Path, capsys) -> None:
@@ -24,7 +25,7 @@ def test_too_few_iterations_are_reported_as_a_failure(tmp_path: Path, capsys) ->
         assert cv2.imread(str(out / name)) is not None
     assert str(out / 'sheet.png') in text
     checkpoint = torch.load(out / 'training' / 'iter_2.pth', weights_only=False)
-    assert checkpoint['meta']['dataset_meta']['classes'][0] == 'background'
+    assert checkpoint['meta']['dataset_meta']['classes'] == CLASSES
     # what it wrote is a config and a data set like any other
     config = Config.fromfile(out / 'demo_config.py')
     assert config.train_cfg.max_iters == 2
