@@ -74,7 +74,7 @@ def run_tests(session: nox.Session, *paths: str, **env: str) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Train a small ViT-Adapter on drawn scenes, evaluate it, draw what it sees (6 minutes)."""
+    """Train a small ViT-Adapter on drawn scenes, evaluate it, draw what it sees (4 minutes)."""
     install_wheels(session, 'shared_ops', 'vit_adapter')
     session.run('python', '-m', 'vit_adapter', 'demo', '--out', str(ROOT / 'demo'), *session.posargs)
 
