@@ -7,6 +7,7 @@ MMEngine sets a CUDA device in every process, hands its index to ``DistributedDa
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -55,6 +56,9 @@ def cpu_process_group() -> Iterator[None]:
     try:
         yield
     finally:
+        # A model that is left in a circle of references keeps the group's threads running. One that lets go of a tensor
+        # while the interpreter shuts down aborts the process.
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 
