@@ -140,7 +140,8 @@ def ops_cuda(session: nox.Session) -> None:
 def readme(session: nox.Session) -> None:
     """Run every command of the README, in order, in a copy of the repository."""
     install_wheels(session, 'shared_ops', 'vit_adapter')
-    session.install('nox[uv]')
+    # pip too, or the README's `pip install` would be that of another environment
+    session.install('nox[uv]', 'pip')
     session.run('python', 'tests/repo/run_readme.py', *session.posargs)
 
 
