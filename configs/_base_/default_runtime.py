@@ -9,7 +9,7 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-# a checkpoint of another data set may start a training: its backbone has to fit, its heads need not
+# a checkpoint of another data set may start a training: its backbone has to fit, its heads need not;
 # and a training that is resumed goes on as if there had been no break
 custom_hooks = [dict(type='CheckpointFitHook'), dict(type='IterationSeedHook')]
 tta_model = dict(type='SegTTAModel')

@@ -18,6 +18,8 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
+from .messages import first_line
+
 # Where different programs keep the weights, the first that is there counts; a file without any is all weights.
 WEIGHTS = ('state_dict', 'model', 'module')
 # Key in the state dict's metadata that travels with the weights to the model: the file that they come from.
@@ -86,12 +88,14 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
             raise ValueError(
                 f'checkpoint {path} holds more than tensors and plain values, and reading it would run code; it was '
                 f'refused. Save its weights alone, torch.save(model.state_dict(), ...), where you trust it. '
-                f'PyTorch says: {_first_line(error)}'
+                f'PyTorch says: {first_line(error, _ASKS_FOR_CODE)}'
             ) from error
-        raise ValueError(f'checkpoint {path} is not a file of PyTorch, or is damaged: {_first_line(error)}') from error
+        raise ValueError(
+            f'checkpoint {path} is not a file of PyTorch, or is damaged: {first_line(error, _ASKS_FOR_CODE)}'
+        ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(
-            f'checkpoint {path} ({path.stat().st_size} bytes) is truncated or damaged: {_first_line(error)}; '
+            f'checkpoint {path} ({path.stat().st_size} bytes) is truncated or damaged: {first_line(error)}; '
             f'download it again'
         ) from error
 
@@ -156,9 +160,3 @@ def _statistic(owner: Any, name: str) -> Any:
     if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
         raise pickle.UnpicklingError(f'Unsupported use of getattr: {name} of {owner}')
     return getattr(owner, name)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(_ASKS_FOR_CODE, line)]
-    return (telling or lines or [type(error).__name__])[0]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..messages import first_line
 from .classes import Classes, classes_of
 from .images import find_images, output_names
 from .overlay import draw_overlay
@@ -88,7 +89,7 @@ def _choose_device(device: str | None) -> torch.device:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f'device {device!r} cannot be used here: {_first_line(error)}; --device cpu can') from error
+        raise ValueError(f'device {device!r} cannot be used here: {first_line(error)}; --device cpu can') from error
     return chosen
 
 
@@ -155,12 +156,7 @@ def _write(path: Path, image: NDArray[Any]) -> None:
 
 def _reason(error: Exception) -> str:
     kind = '' if isinstance(error, ValueError) else f'{type(error).__name__}: '
-    return f'{kind}{_first_line(error)}'
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return f'{kind}{first_line(error)}'
 
 
 def _report(number: int, skipped: list[tuple[Path, str]], out_dir: Path) -> int:
