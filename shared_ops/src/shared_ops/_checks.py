@@ -93,17 +93,16 @@ def _check_levels(positions: int, shapes: list[tuple[int, int]], starts: list[in
 
 
 def _check_levels_when_run(positions: int, shapes: list[tuple[int, int]], starts: list[int]) -> None:
-    """Check the same in a graph, when it runs: numbers that come as tensors are not known before."""
-    covered = sum(height * width for height, width in shapes)
-    for height, width in shapes:
-        torch._check_value(height >= 1, lambda: 'spatial_shapes holds a level without rows')
-        torch._check_value(width >= 1, lambda: 'spatial_shapes holds a level without columns')
-    torch._check_value(covered == positions, lambda: 'spatial_shapes do not cover the positions of value')
+    """Check the same in a graph, when it runs: numbers that come as tensors are not known before.
+
+    Without messages of our own: torch.export in strict mode stops at them.
+    """
+    torch._check_value(sum(height * width for height, width in shapes) == positions)
     for start, (height, width) in zip(starts, shapes):
-        torch._check_value(start >= 0, lambda: 'level_start_index holds a negative number')
-        torch._check_value(
-            start + height * width <= positions, lambda: 'level_start_index holds a level beyond the end of value'
-        )
+        torch._check_value(height >= 1)
+        torch._check_value(width >= 1)
+        torch._check_value(start >= 0)
+        torch._check_value(start + height * width <= positions)
 
 
 def check_ms_deform_attn(
