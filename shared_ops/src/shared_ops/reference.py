@@ -131,6 +131,30 @@ def _group_maps(input: Tensor, groups: int) -> Tensor:
     return F.pad(maps, missing) if any(missing) else maps
 
 
+def _positions(
+    offset: Tensor, place: int, point: int, stride: int, padding: int, dilation: int, offset_scale: float
+) -> Tensor:
+    """Return where along one axis of the map the points lie, in pixels.
+
+    Args:
+        offset: along that axis, ``[N, Ho, Wo, G, kw, kh]``.
+        place: dimension of ``offset`` that counts the kernels along the axis.
+        point: dimension of ``offset`` that counts the points of a kernel along the axis.
+        stride: pixels between two kernels.
+        padding: pixels by which the first kernel sticks out.
+        dilation: pixels between two points.
+        offset_scale: factor of the kernel, around its centre, and of the offsets.
+    """
+
+    def count(dimension: int) -> Tensor:
+        numbers = torch.arange(offset.shape[dimension], dtype=offset.dtype, device=offset.device)
+        return numbers.reshape(-1, *(1,) * (offset.dim() - 1 - dimension))
+
+    centre = dilation * (offset.shape[point] - 1) // 2
+    start = count(place) * stride - padding + (centre - centre * offset_scale)
+    return start + (count(point) * dilation + offset) * offset_scale
+
+
 def _kernel_grid(
     input: Tensor,
     offset: Tensor,
@@ -141,29 +165,18 @@ def _kernel_grid(
     groups: int,
     offset_scale: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return where the kernels sample the maps of :func:`_group_maps`, ``[N*G, Ho*Wo, K, 2]``, and what counts.
-
-    The points of a kernel stand column after column. The offset scale spreads the kernel around its centre, and
-    scales the offsets.
-    """
+    """Return where the kernels sample the maps of :func:`_group_maps`, ``[N*G, Ho*Wo, K, 2]``, and what counts."""
     N, H, W, _ = input.shape
     _, Ho, Wo, _ = offset.shape
-    kernel_height, kernel_width = kernel_size
-    dtype = compute_dtype(input.dtype)
-    offset = offset.to(dtype).reshape(N, Ho, Wo, groups, kernel_width, kernel_height, 2)
-    coordinates = []
-    for axis, size_out, view_out, view_kernel in (
-        (1, Wo, (1, 1, Wo, 1, 1, 1), (kernel_width, 1)),
-        (0, Ho, (1, Ho, 1, 1, 1, 1), (1, kernel_height)),
-    ):
-        centre = dilation[axis] * (kernel_size[axis] - 1) // 2
-        first = torch.arange(size_out, dtype=dtype, device=input.device) * stride[axis] - padding[axis]
-        tap = torch.arange(kernel_size[axis], dtype=dtype, device=input.device) * dilation[axis]
-        start = first + (centre - centre * offset_scale)
-        moved = tap.reshape(view_kernel) + offset[..., 1 - axis]  # [N, Ho, Wo, G, kw, kh]
-        position = start.reshape(view_out) + moved * offset_scale
-        coordinates.append(position.permute(0, 3, 1, 2, 4, 5).reshape(N * groups, Ho * Wo, -1))
-    column, row = coordinates
+    height, width = kernel_size
+    # the points of a kernel stand column after column
+    offset = offset.to(compute_dtype(input.dtype)).reshape(N, Ho, Wo, groups, width, height, 2)
+    columns = _positions(offset[..., 0], 2, 4, stride[1], padding[1], dilation[1], offset_scale)
+    rows = _positions(offset[..., 1], 1, 5, stride[0], padding[0], dilation[0], offset_scale)
+    column, row = (
+        positions.permute(0, 3, 1, 2, 4, 5).reshape(N * groups, Ho * Wo, width * height)
+        for positions in (columns, rows)
+    )
     # grid_sample spans [-1, 1] from the left edge of the first pixel to the right edge of the last
     x = (2 * column + 1) / _exact_size(W) - 1
     y = (2 * row + 1) / _exact_size(H) - 1
