@@ -19,8 +19,9 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         A function for every operator, as ``run_decompositions`` takes them.
 
     Example:
-        >>> program = torch.export.export(DCNv3(8, group=2).eval(), (torch.rand(1, 5, 6, 8),))
-        >>> program = program.run_decompositions(decompositions())
+        >>> module = shared_ops.DCNv3(8, group=2).eval()
+        >>> program = torch.export.export(module, (torch.rand(1, 5, 6, 8),))
+        >>> program = program.run_decompositions(shared_ops.decompositions())
         >>> any('shared_ops' in str(node.target) for node in program.graph.nodes)
         False
     """
