@@ -38,6 +38,11 @@ def _arguments(
     )
 
 
+def _off_grid(numbers: Tensor, steps: int) -> Tensor:
+    """Round so that no point lies on a pixel, or so near that rounding decides from which side it is differentiated."""
+    return ((numbers * steps).floor() + 0.5) / steps
+
+
 def make_ms_deform_attn(
     device: str = 'cpu',
     dtype: torch.dtype = torch.float64,
@@ -54,7 +59,7 @@ def make_ms_deform_attn(
     L = len(shapes)
     starts = [sum(h * w for h, w in shapes[:level]) for level in range(L)]
     value = torch.randn(N, sum(h * w for h, w in shapes), M, D, dtype=torch.float64)
-    locations = torch.rand(N, Lq, M, L, P, 2, dtype=torch.float64) * 1.6 - 0.3
+    locations = _off_grid(torch.rand(N, Lq, M, L, P, 2, dtype=torch.float64) * 1.6 - 0.3, 1024)
     weights = torch.randn(N, Lq, M, L * P, dtype=torch.float64).softmax(-1).reshape(N, Lq, M, L, P)
     tensors = {'value': value, 'sampling_locations': locations, 'attention_weights': weights}
     arguments = _arguments(tensors, device, dtype, points, requires_grad)
@@ -97,7 +102,7 @@ def make_dcnv3(
     K = kernel_size[0] * kernel_size[1]
     tensors = {
         'input': torch.randn(N, H, W, G * D, dtype=torch.float64),
-        'offset': torch.randn(N, Ho, Wo, G * K * 2, dtype=torch.float64) * 2,
+        'offset': _off_grid(torch.randn(N, Ho, Wo, G * K * 2, dtype=torch.float64) * 2, 64),
         'mask': torch.randn(N, Ho, Wo, G, K, dtype=torch.float64).softmax(-1).reshape(N, Ho, Wo, G * K),
     }
     arguments = _arguments(tensors, device, dtype, points, requires_grad)
@@ -218,3 +223,9 @@ def assert_near(got: Tensor, wanted: Tensor, dtype: torch.dtype | None = None) -
 def assert_all_near(got: Iterable[Tensor], wanted: Iterable[Tensor], dtype: torch.dtype | None = None) -> None:
     for result, truth in zip(got, wanted, strict=True):
         assert_near(result.cpu(), truth.cpu(), dtype)
+
+
+def assert_operator_agrees_with_reference(operator: Operator, arguments: SimpleNamespace) -> None:
+    """Compare output and gradients of the public function with plain PyTorch."""
+    got = forward_and_gradients(operator, arguments)
+    assert_all_near(got, forward_and_gradients(operator, arguments, operator.reference))

@@ -13,7 +13,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
     """Return functions that replace the operators by ``grid_sample`` in an exported program.
 
     The programs compute what the kernels compute, slower. They have no operator of this package any more, so that
-    they run without it, and convert to ONNX (opset 16 or later, which has GridSample).
+    they run without it, and convert to ONNX with ``torch.onnx.export(program, (), dynamo=True)`` (opset 18 or later).
 
     Returns:
         A function for every operator, as ``run_decompositions`` takes them.
