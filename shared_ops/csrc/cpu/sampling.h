@@ -104,7 +104,8 @@ SHARED_OPS_INLINE void spread(BlockType block, const Points<T>& points, int64_t 
     T weight[4];
     weights_of(points, p, weight);
     for (int k = 0; k < 4; ++k) {
-      if (corner[k] < begin || corner[k] >= end) {
+      // one comparison: what lies below the band is huge as an unsigned number
+      if (static_cast<uint64_t>(corner[k] - begin) >= static_cast<uint64_t>(end - begin)) {
         continue;
       }
       T* at = sums + (corner[k] - begin) * stride;

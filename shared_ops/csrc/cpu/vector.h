@@ -79,10 +79,20 @@ SHARED_OPS_INLINE void store(float* to, FloatVector v) { write(to, v); }
 SHARED_OPS_INLINE void store(double* to, DoubleVector v) { write(to, v); }
 
 // bfloat16 is the upper half of a float32.
+#if defined(__AVX512F__)
+SHARED_OPS_INLINE FloatVector load(const BFloat16* from) {
+  // one permutation instead of widening and shifting
+  const __m512i upper = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0, 7, 0, 6, 0, 5, 0, 4, 0,
+                                         3, 0, 2, 0, 1, 0, 0, 0);
+  const __m512i halves = _mm512_castsi256_si512(read<__m256i>(from));
+  return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, upper, halves));
+}
+#else
 SHARED_OPS_INLINE FloatVector load(const BFloat16* from) {
   const WordVector words = __builtin_convertvector(read<HalfWordVector>(from), WordVector) << 16;
   return reinterpret_cast<FloatVector>(words);
 }
+#endif
 
 // Rounds to the nearest bfloat16, ties to even, and leaves it in the upper half; a NaN stays one.
 SHARED_OPS_INLINE WordVector round_to_bfloat16(FloatVector v) {
@@ -91,15 +101,18 @@ SHARED_OPS_INLINE WordVector round_to_bfloat16(FloatVector v) {
   return v == v ? rounded : bits | 0x400000;
 }
 
-SHARED_OPS_INLINE void store(BFloat16* to, FloatVector v) {
-  write(to, __builtin_convertvector(round_to_bfloat16(v) >> 16, HalfWordVector));
+SHARED_OPS_INLINE HalfWordVector to_bfloat16(FloatVector v) {
+  return __builtin_convertvector(round_to_bfloat16(v) >> 16, HalfWordVector);
 }
+
+SHARED_OPS_INLINE void store(BFloat16* to, FloatVector v) { write(to, to_bfloat16(v)); }
 
 #if defined(__AVX512F__)
 SHARED_OPS_INLINE FloatVector load(const Half* from) { return _mm512_cvtph_ps(read<__m256i>(from)); }
-SHARED_OPS_INLINE void store(Half* to, FloatVector v) {
-  write(to, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+SHARED_OPS_INLINE __m256i to_float16(FloatVector v) {
+  return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+SHARED_OPS_INLINE void store(Half* to, FloatVector v) { write(to, to_float16(v)); }
 #elif defined(__F16C__)
 SHARED_OPS_INLINE FloatVector load(const Half* from) { return _mm256_cvtph_ps(read<__m128i>(from)); }
 SHARED_OPS_INLINE void store(Half* to, FloatVector v) { write(to, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT)); }
@@ -147,22 +160,31 @@ SHARED_OPS_INLINE void store(scalar_t* to, Vector<compute_t<scalar_t>> v, int co
 }
 
 #if defined(__AVX512F__)
+SHARED_OPS_INLINE __mmask16 first_lanes(int count) { return static_cast<__mmask16>((1u << count) - 1); }
 template <>
 SHARED_OPS_INLINE FloatVector load(const float* from, int count) {
-  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+  return _mm512_maskz_loadu_ps(first_lanes(count), from);
 }
 template <>
 SHARED_OPS_INLINE void store(float* to, FloatVector v, int count) {
-  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), v);
+  _mm512_mask_storeu_ps(to, first_lanes(count), v);
 }
 template <>
 SHARED_OPS_INLINE FloatVector load(const Half* from, int count) {
-  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1), from));
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), from));
+}
+template <>
+SHARED_OPS_INLINE void store(Half* to, FloatVector v, int count) {
+  _mm256_mask_storeu_epi16(to, first_lanes(count), to_float16(v));
 }
 template <>
 SHARED_OPS_INLINE FloatVector load(const BFloat16* from, int count) {
-  const __m256i halves = _mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1), from);
-  return reinterpret_cast<FloatVector>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  const __m256i halves = _mm256_maskz_loadu_epi16(first_lanes(count), from);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+template <>
+SHARED_OPS_INLINE void store(BFloat16* to, FloatVector v, int count) {
+  _mm256_mask_storeu_epi16(to, first_lanes(count), reinterpret_cast<__m256i>(to_bfloat16(v)));
 }
 #elif defined(__AVX2__)
 SHARED_OPS_INLINE __m256i first_lanes(int count) {
