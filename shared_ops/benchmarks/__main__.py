@@ -11,26 +11,25 @@ import argparse
 import fnmatch
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from contest import DIRECTIONS, Contest, Record
 from implementations import Implementation, Ours, Plain
 from machine import describe
-from peers import peers
+from peers import PEERS
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from scaling import measure_scaling
 from shapes import CASES, TINY, Case
-from summary import OURS
+from summary import OURS, Results
 from table import tables
 from tensors import PRECISIONS
 from timing import QUICK, Settings
 
-# Two cores take a quarter of an hour for what is below; above it, --largest 0 times everything.
-LARGEST_ON_CPU = 250_000_000
-# One image in every type; batches in those that ask a question of their own.
-BATCH_PRECISIONS = ('float32', 'bfloat16')
+# Batches above this would take a CPU longer than everything else.
+LARGEST_ON_CPU = 160_000_000
 # Peak memory and scaling do not depend on much: one shape of each kind.
 CHOSEN = (
     'vit-adapter-l-896-injector', 'vit-adapter-l-896-extractor', 'mask2former-256-896', 'deformable-detr-encoder',
@@ -44,13 +43,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--list', action='store_true', help='print the names of all cases and stop')
     parser.add_argument('--cases', nargs='+', metavar='PATTERN', help='names or patterns: vit-*, *-512-stage1')
     parser.add_argument('--implementations', nargs='+', metavar='NAME', help='ours, plain, or names of peers')
-    parser.add_argument('--precisions', nargs='+', choices=list(PRECISIONS), metavar='NAME', help=', '.join(PRECISIONS))
+    parser.add_argument(
+        '--precisions',
+        nargs='+',
+        choices=list(PRECISIONS),
+        metavar='NAME',
+        help=', '.join(PRECISIONS),
+        default=['float32', 'bfloat16', 'float16'],
+    )
     parser.add_argument('--directions', nargs='+', choices=DIRECTIONS, default=list(DIRECTIONS))
     parser.add_argument('--batches', nargs='+', type=int, default=[1, 2, 16])
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
     parser.add_argument('--threads', type=int, help='of the CPU; all that PyTorch would take unless given')
     parser.add_argument('--rounds', type=int, help='turns of everyone per contest')
-    parser.add_argument('--largest', type=int, help='leave out what interpolates more numbers; 0 leaves out nothing')
+    parser.add_argument('--largest', type=int, help='leave out batches that interpolate more numbers; 0: none')
     parser.add_argument('--no-memory', action='store_true', help='do not measure peak memory')
     parser.add_argument('--no-scaling', action='store_true', help='do not compare numbers of threads')
     parser.add_argument('--quick', action='store_true', help='tiny shapes: shows that all of this works, in seconds')
@@ -74,13 +80,13 @@ def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
     return [cases[name] for name in names]
 
 
-def chosen_implementations(arguments: argparse.Namespace, record: Record) -> tuple[list[Implementation], list]:
+def chosen_implementations(arguments: argparse.Namespace) -> tuple[list[Implementation], list[dict[str, str]]]:
     """Return the implementations that the options name and that run here, and what does not.
 
     Raises:
         SystemExit: a name is not known.
     """
-    known: dict[str, Implementation] = {'ours': Ours(), 'plain': Plain(), **{peer.name: peer for peer in peers()}}
+    known: dict[str, Implementation] = {'ours': Ours(), 'plain': Plain(), **{peer.name: peer() for peer in PEERS}}
     wanted = arguments.implementations or list(known)
     for name in wanted:
         if name not in known:
@@ -95,48 +101,42 @@ def chosen_implementations(arguments: argparse.Namespace, record: Record) -> tup
     return present, absent
 
 
-def run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
+def run(arguments: argparse.Namespace, console: Console) -> Results:
     """Measure; return what goes into the JSON file."""
     record = Record()
     cases = chosen_cases(arguments)
-    implementations, absent = chosen_implementations(arguments, record)
+    implementations, absent = chosen_implementations(arguments)
     for entry in absent:
-        console.print(f'[yellow]skipped: {entry["implementation"]}: {entry["reason"]}')
+        console.print(f'[yellow]skipped: {entry["implementation"]}: {entry["reason"]}', highlight=False)
     settings = QUICK if arguments.quick else Settings()
     if arguments.rounds:
-        settings = Settings(rounds=arguments.rounds, least_rounds=min(arguments.rounds, Settings.least_rounds))
+        settings = replace(settings, rounds=arguments.rounds, least_rounds=min(arguments.rounds, settings.least_rounds))
     largest = arguments.largest
     if largest is None:
         largest = 0 if arguments.device == 'cuda' else LARGEST_ON_CPU
-    names = arguments.precisions or ['float32', 'bfloat16', 'float16']
+    precisions = [PRECISIONS[name] for name in arguments.precisions]
     machine = describe(arguments.device)
-    threads = torch.get_num_threads()
 
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TimeRemainingColumn())  # fmt: skip
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task('', total=len(cases))
         for case in cases:
             progress.update(task, description=case.name)
-            contest = None
+            contest = Contest(case, implementations, precisions, arguments.device, record)
             for batch in arguments.batches:
                 work = case.interpolations * batch
-                if largest and work > largest:
-                    record.skip(f'interpolates {work / 1e6:.0f} million numbers, more than --largest',
-                                case=case.name, batch=batch)  # fmt: skip
-                    continue
-                of_batch = [name for name in names if batch == 1 or arguments.precisions or name in BATCH_PRECISIONS]
-                precisions = [PRECISIONS[name] for name in of_batch]
-                contest = contest or Contest(
-                    case, implementations, [PRECISIONS[n] for n in names], arguments.device, record
-                )
-                contest.run(batch, precisions, arguments.directions, settings)
-            special = arguments.quick or case.name in CHOSEN
-            if special and contest and not arguments.no_memory:
-                contest.measure_memory(arguments.directions)
-            ours = any(i.name == OURS and case.operator in i.operators for i in implementations)
-            if special and ours and not arguments.no_scaling and arguments.device == 'cpu' and threads > 1:
-                record.scaling += measure_scaling(case, threads, settings)
+                if batch > 1 and 0 < largest < work:
+                    reason = (
+                        f'{work / 1e6:.0f} million interpolations are more than the {largest / 1e6:.0f} of --largest'
+                    )
+                    record.skip(reason, case=case.name, batch=batch)
+                else:
+                    contest.run(batch, arguments.directions, settings)
+            if arguments.quick or case.name in CHOSEN:
+                if not arguments.no_memory:
+                    contest.measure_memory(arguments.directions)
+                if arguments.device == 'cpu' and not arguments.no_scaling and contest.admits(OURS):
+                    record.scaling += measure_scaling(case, torch.get_num_threads(), settings)
             progress.advance(task)
     return {'machine': machine, 'absent': absent, **vars(record)}
 

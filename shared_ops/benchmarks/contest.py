@@ -1,12 +1,13 @@
 """One case: who takes part, who is right, and how long each takes, side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from accuracy import Gate, Verdict
 from implementations import Bound, Implementation
 from memory import available, peak, plain_need
 from shapes import Case
+from summary import OURS
 from tensors import Precision, Tensors, draw
 from timing import Settings, compete
 
@@ -40,7 +41,7 @@ class Record:
             self.skipped.append(entry)
 
 
-def call_of(bound: Bound, tensors: Tensors, direction: str):
+def call_of(bound: Bound, tensors: Tensors, direction: str) -> Callable[[], object]:
     """Return the call that is timed."""
     if direction == 'forward':
         return bound.infer
@@ -96,13 +97,15 @@ class Contest:
             )  # fmt: skip
         return verdict.passed
 
-    def _fitting(
-        self, batch: int, precisions: list[Precision], direction: str
-    ) -> Iterator[tuple[Implementation, Precision]]:
+    def admits(self, name: str) -> bool:
+        """Say whether an implementation takes part in float32."""
+        return any(i.name == name and precision.name == 'float32' for i, precision in self.admitted)
+
+    def _fitting(self, batch: int, direction: str) -> Iterator[tuple[Implementation, Precision]]:
         free = available(self.device) * USABLE
         for implementation, precision in self.admitted:
-            if precision not in precisions:
-                continue
+            if batch > 1 and implementation.name != OURS and precision.name != 'float32':
+                continue  # how others fare in half is asked for one image; it would take half of the time
             what = {'case': self.case.name, 'batch': batch, 'direction': direction,
                     'implementation': implementation.name, 'precision': precision.name}  # fmt: skip
             reason = implementation.refuses(self.case, batch, precision, self.device)
@@ -114,12 +117,12 @@ class Contest:
             else:
                 yield implementation, precision
 
-    def run(self, batch: int, precisions: list[Precision], directions: list[str], settings: Settings) -> None:
+    def run(self, batch: int, directions: list[str], settings: Settings) -> None:
         """Time everyone who is admitted, side by side."""
         drawn = draw(self.case, batch)
-        tensors = {precision.name: drawn.to(precision, self.device) for precision in precisions}
+        tensors = {precision.name: drawn.to(precision, self.device) for precision in self.precisions}
         for direction in directions:
-            entrants = list(self._fitting(batch, precisions, direction))
+            entrants = list(self._fitting(batch, direction))
             calls = [
                 call_of(implementation.bind(tensors[precision.name]), tensors[precision.name], direction)
                 for implementation, precision in entrants
@@ -135,7 +138,7 @@ class Contest:
         """Note the peak memory of everyone who is admitted, for one image."""
         drawn = draw(self.case, 1)
         for direction in directions:
-            for implementation, precision in self._fitting(1, self.precisions, direction):
+            for implementation, precision in self._fitting(1, direction):
                 tensors = drawn.to(precision, self.device)
                 call = call_of(implementation.bind(tensors), tensors, direction)
                 self.record.memory.append(

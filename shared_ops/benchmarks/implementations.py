@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import shared_ops
 import torch
 from shapes import AttentionCase, Case
 from tensors import Precision, Tensors, level_starts
 from torch import Tensor
+
+import shared_ops
 
 Gradients = tuple[Tensor, Tensor, Tensor]
 
@@ -80,12 +81,14 @@ class _OfThisPackage:
         )
 
     def refuses(self, case: Case, batch: int, precision: Precision, device: str) -> str | None:
+        """Refuse nothing."""
         return None
 
     def _types(self, tensors: Tensors) -> tuple[Tensor, Tensor, Tensor]:
         return tensors.inputs
 
     def bind(self, tensors: Tensors) -> Bound:
+        """Give the sizes as Python integers."""
         case = tensors.case
         function = getattr(self._module, case.operator)
         if isinstance(case, AttentionCase):
@@ -93,7 +96,8 @@ class _OfThisPackage:
 
             def attention() -> Tensor:
                 value, locations, weights = self._types(tensors)
-                return function(value, shapes, starts, locations, weights)
+                output: Tensor = function(value, shapes, starts, locations, weights)
+                return output
 
             return Bound(attention, tensors.inputs)
         rest = convolution_arguments(case)
@@ -107,6 +111,7 @@ class Ours(_OfThisPackage):
         super().__init__('shared_ops', shared_ops)
 
     def missing(self, device: str) -> str | None:
+        """Return why the library for ``device`` is not loaded, or ``None`` where it is."""
         return None if shared_ops.kernels_available(device) else f'{shared_ops._library.failures[device]}'
 
 
@@ -117,6 +122,7 @@ class Plain(_OfThisPackage):
         super().__init__('plain PyTorch', shared_ops.reference)
 
     def missing(self, device: str) -> str | None:
+        """Run everywhere."""
         return None
 
     def _types(self, tensors: Tensors) -> tuple[Tensor, Tensor, Tensor]:

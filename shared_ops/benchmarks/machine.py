@@ -6,8 +6,9 @@ import platform
 import subprocess
 from pathlib import Path
 
-import shared_ops
 import torch
+
+import shared_ops
 
 
 def _cpu_model() -> str:

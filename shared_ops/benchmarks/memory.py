@@ -23,8 +23,8 @@ def peak(call: Callable[[], object], tensors: Tensors, device: str) -> int:
     """Return the bytes in use at the peak of ``call``: its inputs, its results and all that it needs in between.
 
     On the CPU that is the growth of the process' resident memory, whose high-water mark Linux resets on request: it
-    counts what the allocator of PyTorch does not see, such as scratch memory of a library. On a GPU it is what PyTorch's
-    allocator handed out.
+    counts what the allocator of PyTorch does not see, such as scratch memory of a library. On a GPU it is what
+    PyTorch's allocator handed out.
 
     Raises:
         OSError: this system does not reset the high-water mark.
@@ -46,20 +46,19 @@ def peak(call: Callable[[], object], tensors: Tensors, device: str) -> int:
 
 
 def plain_need(case: Case, batch: int, precision: Precision, backward: bool) -> int:
-    """Return about how many bytes the plain form needs, the inputs included.
+    """Return about how many bytes the plain form needs beside its inputs.
 
     It interpolates all points of a level, or of the kernel, at once: a tensor of as many numbers as there are
-    interpolations, in float32, beside the product with the weights, and in the backward the gradients of both.
+    interpolations, in float32, beside the product with the weights, and in the backward the gradients of both. The
+    factors are those that :func:`peak` measures, rounded up.
     """
     item = 8 if precision.data == torch.float64 else 4
     interpolations = case.interpolations * batch * item
     if not isinstance(case, AttentionCase):
-        return round(interpolations * (4.0 if backward else 2.2))
-    level = interpolations / len(case.levels)
-    if not backward:
-        return round(level * 2.2)
+        return interpolations * (4 if backward else 3)
+    level = interpolations // len(case.levels)
     # the samples of every level are kept for the gradient of the weights
-    return round(interpolations + level * 3.0)
+    return 4 * level + (interpolations if backward else 0)
 
 
 def available(device: str) -> int:

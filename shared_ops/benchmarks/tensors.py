@@ -61,9 +61,12 @@ class Tensors:
         """Round to ``precision``; the inputs of the result require gradients."""
         data, points = precision.data, precision.points
         value, where, weights = self.inputs
-        rounded = [value.to(device, data), where.to(device, points), weights.to(device, points)]
-        inputs = [tensor.detach().clone().requires_grad_() for tensor in rounded]
-        return replace(self, inputs=tuple(inputs), grad_output=self.grad_output.to(device, data).clone())
+
+        def leaf(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+            return tensor.detach().to(device, dtype, copy=True).requires_grad_()
+
+        inputs = (leaf(value, data), leaf(where, points), leaf(weights, points))
+        return replace(self, inputs=inputs, grad_output=self.grad_output.to(device, data, copy=True))
 
     def nbytes(self) -> int:
         """Return the bytes of the inputs and of the gradient of the output."""

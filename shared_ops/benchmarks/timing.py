@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -43,17 +44,22 @@ class _Cuda:
     def __init__(self) -> None:
         self._flushed = torch.empty(FLUSHED_BYTES, dtype=torch.uint8, device='cuda')
 
+    def _event(self) -> Any:
+        event: Any = torch.cuda.Event  # whose constructor has no types
+        return event(enable_timing=True)
+
     def time(self, call: Call, repeats: int) -> float:
         pairs = []
         for _ in range(repeats):
             self._flushed.zero_()
-            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start, end = self._event(), self._event()
             start.record()
             call()
             end.record()
             pairs.append((start, end))
         torch.cuda.synchronize()
-        return sum(start.elapsed_time(end) for start, end in pairs) / repeats / 1e3
+        milliseconds: float = sum(start.elapsed_time(end) for start, end in pairs)
+        return milliseconds / repeats / 1e3
 
 
 def compete(calls: list[Call], device: str, settings: Settings) -> list[list[float]]:
@@ -66,8 +72,10 @@ def compete(calls: list[Call], device: str, settings: Settings) -> list[list[flo
     begin = time.perf_counter()
     repeats = []
     for call in calls:
-        clock.time(call, 1)  # the first call allocates, and compiles
-        repeats.append(max(1, min(1000, round(settings.turn / max(clock.time(call, 1), 1e-7)))))
+        seconds_once = clock.time(call, 1)  # which also allocates what is kept from call to call
+        if seconds_once < 10 * settings.turn:
+            seconds_once = clock.time(call, 1)
+        repeats.append(max(1, min(1000, round(settings.turn / max(seconds_once, 1e-7)))))
     seconds: list[list[float]] = [[] for _ in calls]
     for turn in range(settings.rounds):
         if turn >= settings.least_rounds and time.perf_counter() - begin > settings.seconds:
