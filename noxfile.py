@@ -195,8 +195,9 @@ def sanitize(session: nox.Session) -> None:
         session.run_install(compiler, f'-print-file-name=lib{name}.so', external=True, silent=True).strip()
         for name in ('asan', 'ubsan')
     ]
+    # --capture=sys: what they find goes to the file descriptor, right before the end of the process
     run_tests(
-        session, 'tests/shared_ops/ops',
+        session, 'tests/shared_ops/ops', '--capture=sys',
         LD_PRELOAD=' '.join(runtimes), ASAN_OPTIONS='detect_leaks=0', UBSAN_OPTIONS='print_stacktrace=1',
         REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1',
     )  # fmt: skip

@@ -141,6 +141,17 @@ def run(arguments: argparse.Namespace, console: Console) -> Results:
     return {'machine': machine, 'absent': absent, **vars(record)}
 
 
+def as_json(results: Results) -> str:
+    """Return the results with one entry a line, which git can compare."""
+    parts = []
+    for key, value in results.items():
+        text = json.dumps(value, indent=1 if isinstance(value, dict) else None)
+        if isinstance(value, list) and value:
+            text = '[\n' + ',\n'.join(json.dumps(entry) for entry in value) + '\n]'
+        parts.append(f'{json.dumps(key)}: {text}')
+    return '{\n' + ',\n'.join(parts) + '\n}\n'
+
+
 def main() -> None:
     """Run what the command line says."""
     arguments = parse()
@@ -159,7 +170,7 @@ def main() -> None:
         console.print(f'[yellow]skipped: {what}: {entry["reason"]}', highlight=False)
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / f'{arguments.device}.json'
-    path.write_text(json.dumps(results, indent=1) + '\n', encoding='utf-8')
+    path.write_text(as_json(results), encoding='utf-8')
     print(tables(results))
     from plot import draw_plot
 

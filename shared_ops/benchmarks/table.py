@@ -1,6 +1,8 @@
 """The tables of a results file in Markdown. Needs the standard library alone, so that a test can make them anew."""
 
+import json
 import statistics
+from pathlib import Path
 
 from summary import OURS, Results, geometric_mean, memory_ratios, ratios, worst
 
@@ -8,8 +10,8 @@ OPERATORS = {'ms_deform_attn': 'attention', 'dcnv3': 'DCNv3'}
 
 
 def _rows(head: list[str], body: list[list[str]]) -> str:
-    lines = [head, ['---'] * len(head), *body]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    rows = [f'| {" | ".join(line)} |' for line in [head, *body]]
+    return '\n'.join([rows[0], f'|{"---|" * len(head)}', *rows[1:]])
 
 
 def machine_line(results: Results) -> str:
@@ -19,31 +21,35 @@ def machine_line(results: Results) -> str:
         where = f'{machine["gpu"]}, driver {machine["driver"]}, CUDA {machine["cuda"]}'
     else:
         threads = f'{machine["threads"]} thread{"s" if machine["threads"] > 1 else ""}'
-        where = f'{machine["cpu"]} ({machine["cpu_capability"]}), {threads} on {machine["cores"]} cores'
+        where = f'{machine["cpu"]} ({machine["cpu_capability"]}), {threads} on {machine["cores"]} core{"s" if machine["cores"] > 1 else ""}'
     return f'{where}; PyTorch {machine["torch"]}; revision {machine["revision"]}, {machine["date"][:10]}.'
 
 
-def speed_table(results: Results) -> str:
-    """Return one row per operator, direction, precision and opponent."""
+def speed_table(results: Results, short: bool = False) -> str:
+    """Return one row per operator, direction, type and opponent.
+
+    Args:
+        results: a results file.
+        short: only float32 against others, and bfloat16 against our own float32.
+    """
     body = []
-    found = ratios(results)
-    # in the order of the file, which is that of operators, precisions and implementations as they were given
-    for pairing, values in sorted(found.items(), key=lambda item: (item[0].operator, item[0].direction)):
+    for pairing, values in sorted(ratios(results).items()):
+        with_ourselves = pairing.opponent == OURS
+        if short and (pairing.precision != 'bfloat16' if with_ourselves else pairing.precision != 'float32'):
+            continue
         least = worst(values)
-        opponent = f'ours in {pairing.against}' if pairing.opponent == OURS else pairing.opponent
         body.append(
             [
                 OPERATORS[pairing.operator],
                 pairing.direction.replace('+', ' + '),
                 pairing.precision,
-                opponent,
+                f'ours in {pairing.against}' if with_ourselves else pairing.opponent,
                 f'{geometric_mean([ratio.median for ratio in values]):.2f}',
                 f'{least.median:.2f} ({least.shape})',
                 str(len(values)),
             ]
         )
-    head = ['operator', 'direction', 'type', 'opponent', 'times faster', 'worst shape', 'shapes']
-    return _rows(head, body)
+    return _rows(['operator', 'direction', 'type', 'opponent', 'times faster', 'worst shape', 'shapes'], body)
 
 
 def scaling_table(results: Results) -> str:
@@ -77,18 +83,33 @@ def memory_table(results: Results) -> str:
 
 
 def absent(results: Results) -> str:
-    """Say which peers did not take part at all, and why."""
-    reasons = [f'{entry["implementation"]}: {entry["reason"]}' for entry in results['absent']]
-    return f'Not measured: {"; ".join(reasons)}.' if reasons else ''
+    """Say which peers did not take part at all, and why; what failed the gate; what was too large."""
+    reasons = [f'{entry["implementation"]} ({entry["reason"]})' for entry in results['absent']]
+    reasons += [
+        f'{entry["implementation"]} in {entry["precision"]} on {entry["case"]} ({entry["reason"]})'
+        for entry in results['skipped']
+        if entry['reason'].startswith('inaccurate')
+    ]
+    sentences = [f'Not measured: {"; ".join(reasons)}.'] if reasons else []
+    untimed = sum(1 for entry in results['skipped'] if not entry['reason'].startswith('inaccurate'))
+    if untimed:
+        sentences.append(f'{untimed} more combinations were left out; the results file names each with its reason.')
+    return ' '.join(sentences)
+
+
+def short_table(results: Results) -> str:
+    """Return what the first README shows of one results file."""
+    return f'{machine_line(results)}\n\n{speed_table(results, short=True)}'
 
 
 def tables(results: Results) -> str:
-    """Return all that the README shows of one results file."""
-    parts = [
-        machine_line(results),
-        speed_table(results),
-        scaling_table(results),
-        memory_table(results),
-        absent(results),
-    ]
-    return '\n\n'.join(part for part in parts if part)
+    """Return everything that one results file has to say."""
+    parts = [machine_line(results), speed_table(results), scaling_table(results), memory_table(results)]
+    return '\n\n'.join(part for part in [*parts, absent(results)] if part)
+
+
+def tables_of_folder(folder: Path, short: bool = False) -> str:
+    """Return the tables of all results files in a folder, one after another."""
+    paths = sorted(folder.glob('*.json'))
+    make = short_table if short else tables
+    return '\n\n'.join(make(json.loads(path.read_text(encoding='utf-8'))) for path in paths)
