@@ -31,7 +31,7 @@ class Ratio:
         return f'{self.case}, batch {self.batch}'
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Pairing:
     """Who is compared with whom: ours in ``precision`` and ``opponent`` in ``against``."""
 

@@ -4,9 +4,20 @@ import json
 import statistics
 from pathlib import Path
 
-from summary import OURS, Results, geometric_mean, memory_ratios, ratios, worst
+from summary import OURS, Pairing, Results, geometric_mean, memory_ratios, ratios, worst
 
 OPERATORS = {'ms_deform_attn': 'attention', 'dcnv3': 'DCNv3'}
+PRECISIONS = ['float32', 'bfloat16', 'float16', 'bfloat16-points32', 'float16-points32', 'float64']
+
+
+def _order(pairing: Pairing) -> tuple[object, ...]:
+    """Sort by operator and direction; float32 first, and others before ourselves."""
+    operator, precision = [*OPERATORS].index(pairing.operator), PRECISIONS.index(pairing.precision)
+    return operator, pairing.direction, precision, pairing.opponent == OURS, pairing.opponent
+
+
+def _counted(number: int, what: str) -> str:
+    return f'{number} {what}' if number == 1 else f'{number} {what}s'
 
 
 def _rows(head: list[str], body: list[list[str]]) -> str:
@@ -20,8 +31,8 @@ def machine_line(results: Results) -> str:
     if machine['device'] == 'cuda':
         where = f'{machine["gpu"]}, driver {machine["driver"]}, CUDA {machine["cuda"]}'
     else:
-        threads = f'{machine["threads"]} thread{"s" if machine["threads"] > 1 else ""}'
-        where = f'{machine["cpu"]} ({machine["cpu_capability"]}), {threads} on {machine["cores"]} core{"s" if machine["cores"] > 1 else ""}'
+        threads, cores = _counted(machine['threads'], 'thread'), _counted(machine['cores'], 'core')
+        where = f'{machine["cpu"]} ({machine["cpu_capability"]}), {threads} on {cores}'
     return f'{where}; PyTorch {machine["torch"]}; revision {machine["revision"]}, {machine["date"][:10]}.'
 
 
@@ -33,7 +44,7 @@ def speed_table(results: Results, short: bool = False) -> str:
         short: only float32 against others, and bfloat16 against our own float32.
     """
     body = []
-    for pairing, values in sorted(ratios(results).items()):
+    for pairing, values in sorted(ratios(results).items(), key=lambda item: _order(item[0])):
         with_ourselves = pairing.opponent == OURS
         if short and (pairing.precision != 'bfloat16' if with_ourselves else pairing.precision != 'float32'):
             continue
