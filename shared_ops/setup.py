@@ -29,9 +29,17 @@ from setuptools.errors import CompileError
 
 CSRC = Path('csrc')
 SOURCES = {
-    'cpu': ['ms_deform_attn.cpp', 'cpu/ms_deform_attn_kernel.cpp', 'build_info.cpp'],
-    'cuda': ['cuda/ms_deform_attn_kernel.cu', 'build_info.cpp'],
+    'cpu': ['library.cpp', 'build_info.cpp', 'cpu/operators.cpp', 'cpu/loops.cpp'],
+    'cuda': ['build_info.cpp', *sorted(f'cuda/{path.name}' for path in CSRC.glob('cuda/*.cu'))],
 }
+# The loops are compiled once for every instruction set; which of them run is chosen when the library is loaded.
+LOOPS = 'cpu/loops.cpp'
+LOOP_OPTIONS = ['-fno-math-errno', '-fno-trapping-math', '-Wno-maybe-uninitialized', '-Wno-psabi']
+AVX2 = ['-mavx2', '-mfma', '-mf16c']
+AVX512 = [*AVX2, '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mprefer-vector-width=512']
+INSTRUCTION_SETS = {'baseline': []}
+if platform.machine() in ('x86_64', 'AMD64'):
+    INSTRUCTION_SETS |= {'avx2': AVX2, 'avx512': AVX512}
 # The first PyTorch that has what the kernels need; its ABI is kept by all later ones.
 TARGET = '-DTORCH_TARGET_VERSION=0x020a000000000000'
 # Real code for these; newer devices of the same generation run it too, and all later ones compile the PTX.
@@ -112,7 +120,7 @@ def build_library(name: str, path: Path, scratch: Path) -> None:
         first_line([*cxx, '--version']),
     ]
     common = ['-O3', '-std=c++20', '-DNDEBUG', TARGET, '-isystem', str(torch / 'include')]
-    compile_cxx = [*cxx, *common, '-fPIC', '-fvisibility=hidden', '-fopenmp-simd', '-Wall', '-Wextra']
+    compile_cxx = [*cxx, *common, '-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra']
     compilers = {'.cpp': compile_cxx}
     link = [*cxx, '-shared']
     if name == 'cuda':
@@ -130,10 +138,16 @@ def build_library(name: str, path: Path, scratch: Path) -> None:
 
     scratch.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if len(INSTRUCTION_SETS) > 1:
+        compile_cxx.append('-DSHARED_OPS_X86')
     objects, commands = [], []
     for source in SOURCES[name]:
-        objects.append(str(scratch / f'{Path(source).name}.o'))
-        commands.append([*compilers[Path(source).suffix], '-c', str(CSRC / source), '-o', objects[-1]])
+        variants = {
+            isa: [*LOOP_OPTIONS, f'-DSHARED_OPS_ISA={isa}', *options] for isa, options in INSTRUCTION_SETS.items()
+        }
+        for variant, options in variants.items() if source == LOOPS else [('', [])]:
+            objects.append(str(scratch / f'{Path(source).name}.{variant}.o'))
+            commands.append([*compilers[Path(source).suffix], *options, '-c', str(CSRC / source), '-o', objects[-1]])
     with ThreadPoolExecutor() as pool:
         list(pool.map(run, commands))
 

@@ -21,10 +21,15 @@ def _kernels_are_loaded() -> bool:
     return shared_ops.kernels_available('cpu')
 
 
+def _onnx_is_here() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ('onnx', 'onnxscript', 'onnxruntime'))
+
+
 # marker: (is it here?, the variable that turns its absence into a failure, what is missing)
 REQUIREMENTS = {
     'needs_kernels': (_kernels_are_loaded, 'REQUIRE_KERNELS', 'the compiled kernels of shared_ops'),
     'needs_cuda': (torch.cuda.is_available, 'REQUIRE_CUDA', 'a CUDA device'),
+    'needs_onnx': (_onnx_is_here, 'REQUIRE_ONNX', 'onnx, onnxscript and onnxruntime'),
     'needs_nvcc': (lambda: shutil.which('nvcc') is not None, 'REQUIRE_NVCC', 'nvcc'),
 }
 

@@ -1,4 +1,7 @@
-// The arithmetic of sampling a map at a fractional position, one text for CPU and CUDA.
+// The arithmetic of sampling a map at a fractional position, one text for a thread on CUDA and a vector on the CPU.
+//
+// Bilinear sampling is linear sampling along both axes, so all that there is to know about a position is, for either
+// axis, which two pixels it lies between and what share each of them has.
 #pragma once
 
 #include <cmath>
@@ -15,66 +18,92 @@
 
 namespace shared_ops {
 
-// The corner pixels around a position, in the order top left, top right, bottom left, bottom right.
-constexpr int kCorners = 4;
-
-// A pixel that lies outside of the map and counts as zero.
-constexpr int64_t kOutside = -1;
-
+// What numbers and vectors of numbers write differently. The CPU adds its vectors.
 template <typename T>
-struct Bilinear {
-  int64_t pixel[kCorners];  // row * width + column, or kOutside
-  T weight[kCorners];
-  T down, right;  // how far the position lies below and to the right of the top left corner, in [0, 1)
+struct Arithmetic {
+  using Integer = int32_t;
+  SHARED_OPS_INLINE static T constant(double number) { return static_cast<T>(number); }
+  SHARED_OPS_INLINE static T round_down(T x) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return ::floorf(x);
+    } else {
+      return ::floor(x);
+    }
+  }
+  SHARED_OPS_INLINE static Integer to_integer(T x) { return static_cast<Integer>(x); }
+  SHARED_OPS_INLINE static T to_real(Integer i) { return static_cast<T>(i); }
+  template <typename U>
+  SHARED_OPS_INLINE static U select(bool condition, U yes, U no) {
+    return condition ? yes : no;
+  }
 };
 
-// A normalized coordinate, 0 and 1 being the edges of the map, in pixels, 0 being the centre of the first one.
 template <typename T>
-SHARED_OPS_INLINE T to_pixels(T normalized, int64_t size) {
-  return normalized * static_cast<T>(size) - static_cast<T>(0.5);
+using integer_t = typename Arithmetic<T>::Integer;
+
+// Whether a position in pixels, 0 being the centre of the first one, counts along an axis of `size` pixels. One that
+// lies a pixel or more outside adds nothing and has no gradient; neither does infinity or NaN, for which every
+// comparison is false. Only positions that count may be converted to integers.
+template <typename T>
+SHARED_OPS_INLINE auto counts(T position, integer_t<T> size) {
+  return (position > Arithmetic<T>::constant(-1)) & (position < Arithmetic<T>::to_real(size));
 }
 
-// Finds the corners of a position in pixels. Returns false, and leaves `point` alone, for a position that adds nothing
-// and has no gradient: one pixel or more outside of the map, infinite, or NaN. The comparisons come before any
-// conversion to an integer, which would be undefined for those.
+// Where a position lies along one axis. With v0 the pixel `first` and v1 the pixel `first + step`
+//   the sample is                           share0 * v0 + share1 * v1,
+//   its derivative by the position is       slope0 * v0 + slope1 * v1.
+// A position between the last pixel and the zeros around the map has only one pixel: step is then 0 and either
+// factor is half of what that pixel has, so that nothing outside is read, no product with a zero that is not there
+// turns an infinity into NaN, and nobody has to ask where the position lies.
 template <typename T>
-SHARED_OPS_INLINE bool locate(T row, T column, int64_t height, int64_t width, Bilinear<T>& point) {
-  if (!(row > -1 && column > -1 && row < static_cast<T>(height) && column < static_cast<T>(width))) {
-    return false;
-  }
-  const T top = std::floor(row), left = std::floor(column);
-  const int64_t y = static_cast<int64_t>(top), x = static_cast<int64_t>(left);
-  const bool has_top = y >= 0, has_bottom = y + 1 < height, has_left = x >= 0, has_right = x + 1 < width;
-  const int64_t pixel = y * width + x;
-  point.pixel[0] = has_top && has_left ? pixel : kOutside;
-  point.pixel[1] = has_top && has_right ? pixel + 1 : kOutside;
-  point.pixel[2] = has_bottom && has_left ? pixel + width : kOutside;
-  point.pixel[3] = has_bottom && has_right ? pixel + width + 1 : kOutside;
+struct Axis {
+  integer_t<T> first, step;
+  T share0, share1;
+  T slope0, slope1;
+};
 
-  point.down = row - top;
-  point.right = column - left;
-  const T up_share = 1 - point.down, left_share = 1 - point.right;
-  point.weight[0] = up_share * left_share;
-  point.weight[1] = up_share * point.right;
-  point.weight[2] = point.down * left_share;
-  point.weight[3] = point.down * point.right;
-  return true;
+// `position` must count.
+template <typename T>
+SHARED_OPS_INLINE Axis<T> split(T position, integer_t<T> size) {
+  using A = Arithmetic<T>;
+  const T one = A::constant(1), half = A::constant(0.5);
+  const T lower = A::round_down(position);
+  const T past = position - lower;  // in [0, 1)
+  const integer_t<T> pixel = A::to_integer(lower);
+  const auto has_lower = pixel >= 0, has_upper = pixel + 1 < size;
+  const auto both = has_lower & has_upper;
+  const T single = half * A::select(has_lower, one - past, past);
+  const T single_slope = A::select(has_lower, -half, half);
+  return {
+      A::select(has_lower, pixel, pixel + 1),  // pixel + 1 is then 0
+      A::select(both, pixel - pixel + 1, pixel - pixel),
+      A::select(both, one - past, single),
+      A::select(both, past, single),
+      A::select(both, -one, single_slope),
+      A::select(both, one, single_slope),
+  };
 }
 
 template <typename T>
 struct SampleGradient {
-  T sample;       // the sample itself
-  T row, column;  // its derivative by the position in pixels
+  T sample;  // the sample itself, which is the derivative by its weight
+  T x, y;    // its derivatives by the position in pixels
 };
 
-// The sample and its derivative, from the values at the corners. Both are linear in the values, so `corner` may as well
-// hold sums over channels of a value times the gradient that arrives there.
+// The sample and its derivatives from the values at the four pixels: d00 and d01 in the upper row, d10 and d11 in the
+// lower one. All three are linear in the values, so these may as well be sums over channels of a value times the
+// gradient that arrives there.
 template <typename T>
-SHARED_OPS_INLINE SampleGradient<T> differentiate(const Bilinear<T>& point, const T (&corner)[kCorners]) {
-  const T top = corner[0] + point.right * (corner[1] - corner[0]);
-  const T bottom = corner[2] + point.right * (corner[3] - corner[2]);
-  const T horizontal = (1 - point.down) * (corner[1] - corner[0]) + point.down * (corner[3] - corner[2]);
-  return {top + point.down * (bottom - top), bottom - top, horizontal};
+SHARED_OPS_INLINE SampleGradient<T> differentiate(const Axis<T>& x, const Axis<T>& y, T d00, T d01, T d10, T d11) {
+  const T upper = x.share0 * d00 + x.share1 * d01;
+  const T lower = x.share0 * d10 + x.share1 * d11;
+  const T upper_slope = x.slope0 * d00 + x.slope1 * d01;
+  const T lower_slope = x.slope0 * d10 + x.slope1 * d11;
+  return {
+      y.share0 * upper + y.share1 * lower,
+      y.share0 * upper_slope + y.share1 * lower_slope,
+      y.slope0 * upper + y.slope1 * lower,
+  };
 }
 
 }  // namespace shared_ops

@@ -10,7 +10,12 @@ from torch import Tensor
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
-def _integer(name: str, number: Any) -> int:
+def integer(name: str, number: Any) -> int:
+    """Return ``number`` as a Python integer.
+
+    Raises:
+        ValueError: it is none.
+    """
     # SymInt is an integer that torch.compile has not fixed yet; index() would fix it
     if isinstance(number, (int, torch.SymInt)):
         return number  # type: ignore[return-value]
@@ -34,7 +39,7 @@ def pairs(name: str, sizes: Sequence[tuple[int, int]] | Tensor) -> list[tuple[in
     """Return ``sizes`` as a list of Python pairs (h, w).
 
     Raises:
-        ValueError: they are no pairs of positive integers, or there are none.
+        ValueError: they are no pairs of integers, or there are none.
     """
     if isinstance(sizes, Tensor):
         sizes = _read_back(name, sizes, '[L, 2]', 2)
@@ -42,9 +47,7 @@ def pairs(name: str, sizes: Sequence[tuple[int, int]] | Tensor) -> list[tuple[in
     for size in sizes:
         if not hasattr(size, '__len__') or len(size) != 2:
             raise ValueError(f'{name} must hold a pair (h, w) for every level, not {size!r}')
-        height, width = _integer(name, size[0]), _integer(name, size[1])
-        if height < 1 or width < 1:
-            raise ValueError(f'{name} holds ({height}, {width}), but a level has at least one row and one column')
+        height, width = integer(name, size[0]), integer(name, size[1])
         result.append((height, width))
     if not result:
         raise ValueError(f'{name} is empty, but at least one level is needed')
@@ -59,7 +62,7 @@ def integers(name: str, numbers: Sequence[int] | Tensor) -> list[int]:
     """
     if isinstance(numbers, Tensor):
         numbers = _read_back(name, numbers, '[L]', 1)
-    return [_integer(name, number) for number in numbers]
+    return [integer(name, number) for number in numbers]
 
 
 def _check_levels(positions: int, shapes: list[tuple[int, int]], starts: list[int]) -> None:
@@ -67,6 +70,14 @@ def _check_levels(positions: int, shapes: list[tuple[int, int]], starts: list[in
         raise ValueError(
             f'level_start_index has {len(starts)} entries, but spatial_shapes has {len(shapes)} levels: give one each'
         )
+    if torch.compiler.is_compiling():
+        _check_levels_when_run(positions, shapes, starts)
+        return
+    for height, width in shapes:
+        if height < 1 or width < 1:
+            raise ValueError(
+                f'spatial_shapes holds ({height}, {width}), but a level has at least one row and one column'
+            )
     covered = sum(height * width for height, width in shapes)
     if covered != positions:
         raise ValueError(
@@ -79,6 +90,19 @@ def _check_levels(positions: int, shapes: list[tuple[int, int]], starts: list[in
                 f'level_start_index holds {start}, but a level of {height}x{width} that starts there does not lie '
                 f'within the {positions} positions of value: it must be the sum of h*w of the levels before'
             )
+
+
+def _check_levels_when_run(positions: int, shapes: list[tuple[int, int]], starts: list[int]) -> None:
+    """Check the same in a graph, when it runs: numbers that come as tensors are not known before.
+
+    Without messages of our own: torch.export in strict mode stops at them.
+    """
+    torch._check_value(sum(height * width for height, width in shapes) == positions)
+    for start, (height, width) in zip(starts, shapes):
+        torch._check_value(height >= 1)
+        torch._check_value(width >= 1)
+        torch._check_value(start >= 0)
+        torch._check_value(start + height * width <= positions)
 
 
 def check_ms_deform_attn(
@@ -118,24 +142,31 @@ def check_ms_deform_attn(
             f'attention_weights has shape {list(attention_weights.shape)}, but sampling_locations ask for '
             f'[{N}, {Lq}, {M}, {L}, {P}], one weight per point'
         )
-    _check_types(value, sampling_locations=sampling_locations, attention_weights=attention_weights)
+    check_types('value', value, sampling_locations=sampling_locations, attention_weights=attention_weights)
 
 
-def _check_types(value: Tensor, **others: Tensor) -> None:
-    if value.dtype not in DTYPES:
+def check_types(data_name: str, data: Tensor, **others: Tensor) -> None:
+    """Refuse data and points whose types or devices differ more than an operator can bring together.
+
+    Raises:
+        ValueError: as the message says.
+    """
+    if data.dtype not in DTYPES:
         names = ', '.join(str(dtype) for dtype in DTYPES)
-        raise ValueError(f'value is {value.dtype}, but must be one of {names}: convert it first')
-    half = value.dtype in (torch.float16, torch.bfloat16)
+        raise ValueError(f'{data_name} is {data.dtype}, but must be one of {names}: convert it first')
+    half = data.dtype in (torch.float16, torch.bfloat16)
     for name, tensor in others.items():
-        if tensor.device != value.device:
-            raise ValueError(f'{name} is on {tensor.device}, but value is on {value.device}: move one to the other')
-        if tensor.dtype == value.dtype or (half and tensor.dtype == torch.float32):
+        if tensor.device != data.device:
+            raise ValueError(
+                f'{name} is on {tensor.device}, but {data_name} is on {data.device}: move one to the other'
+            )
+        if tensor.dtype == data.dtype or (half and tensor.dtype == torch.float32):
             continue
         # the operator's autocast rule converts what autocast has left in different types
-        if tensor.dtype in DTYPES and torch.is_autocast_enabled(value.device.type):
+        if tensor.dtype in DTYPES and torch.is_autocast_enabled(data.device.type):
             continue
-        wanted = f'{value.dtype} or torch.float32' if half else f'{value.dtype}'
-        raise ValueError(f'{name} is {tensor.dtype}, but value is {value.dtype}: convert {name} to {wanted}')
+        wanted = f'{data.dtype} or torch.float32' if half else f'{data.dtype}'
+        raise ValueError(f'{name} is {tensor.dtype}, but {data_name} is {data.dtype}: convert {name} to {wanted}')
 
 
 def check_module_inputs(

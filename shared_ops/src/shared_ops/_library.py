@@ -28,6 +28,14 @@ SCHEMAS = {
         '(Tensor grad_output, Tensor value, SymInt[] spatial_shapes, SymInt[] level_start_index, '
         'Tensor sampling_locations, Tensor attention_weights) -> (Tensor, Tensor, Tensor)'
     ),
+    'dcnv3': (
+        '(Tensor input, Tensor offset, Tensor mask, int[] kernel_size, int[] stride, int[] padding, int[] dilation, '
+        'int groups, float offset_scale) -> Tensor'
+    ),
+    '_dcnv3_backward': (
+        '(Tensor grad_output, Tensor input, Tensor offset, Tensor mask, int[] kernel_size, int[] stride, '
+        'int[] padding, int[] dilation, int groups, float offset_scale) -> (Tensor, Tensor, Tensor)'
+    ),
 }
 
 # Registrations from Python live as long as this object.

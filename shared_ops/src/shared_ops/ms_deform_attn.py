@@ -1,21 +1,16 @@
-"""Multi-scale deformable attention (Deformable DETR, https://arxiv.org/abs/2010.04159): operator and module.
+"""Multi-scale deformable attention (Deformable DETR, https://arxiv.org/abs/2010.04159): the operator.
 
-Shape notation: N batch, S positions summed over levels, Lq queries, L levels, M heads, P points, D channels per head,
-C channels of the module.
+Shape notation: N batch, S positions summed over levels, Lq queries, L levels, M heads, P points, D channels per head.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import reference
-from ._checks import check_module_inputs, check_ms_deform_attn, integers, pairs
-from ._library import registry, warn_of_reference
-from .reference import compute_dtype
+from ._checks import check_ms_deform_attn, integers, pairs
+from ._registration import in_common_type, register
 
 SpatialShapes = Sequence[tuple[int, int]] | Tensor
 LevelStarts = Sequence[int] | Tensor
@@ -32,16 +27,17 @@ def ms_deform_attn(
 
     Sampling is bilinear between pixel centres, which lie at ((i + 0.5) / w, (j + 0.5) / h), with zeros around the map.
     A point that is one pixel or more away from the map, infinite or NaN adds nothing and has no gradient. Under
-    autocast, ``value`` keeps its type; locations and weights are taken in float32.
+    autocast, ``value`` keeps its type.
 
     Args:
         value: ``[N, S, M, D]``, float32, float64, float16 or bfloat16.
         spatial_shapes: (h, w) of every level: Python integers, or an integer tensor ``[L, 2]``, which is read back
-            from its device.
+            from its device. A compiled or exported graph reads it when it runs.
         level_start_index: first position of every level in S: Python integers, or an integer tensor ``[L]``.
         sampling_locations: ``[N, Lq, M, L, P, 2]``, **(x, y)**, the map spans [0, 1]; of ``value``'s type, or float32
-            where that is float16 or bfloat16.
-        attention_weights: ``[N, Lq, M, L, P]``, usually softmaxed over L and P by the caller; types as for locations.
+            where that is float16 or bfloat16. Half locations are off by whole pixels on large maps.
+        attention_weights: ``[N, Lq, M, L, P]``, usually softmaxed over L and P by the caller; types as for
+            locations. If one of the two is float32, both are taken in float32.
 
     Returns:
         ``[N, Lq, M*D]`` in the type of ``value``. Sums are taken in float32, for float64 in float64.
@@ -58,32 +54,27 @@ def ms_deform_attn(
     shapes = pairs('spatial_shapes', spatial_shapes)
     starts = integers('level_start_index', level_start_index)
     check_ms_deform_attn(value, shapes, starts, sampling_locations, attention_weights)
-    dtype = compute_dtype(value.dtype)
-    output: Tensor = torch.ops.shared_ops.ms_deform_attn(
-        value,
-        [size for shape in shapes for size in shape],
-        starts,
-        sampling_locations.to(dtype),
-        attention_weights.to(dtype),
-    )
+    locations, weights = in_common_type(value, sampling_locations, attention_weights)
+    sizes = [size for shape in shapes for size in shape]
+    output: Tensor = torch.ops.shared_ops.ms_deform_attn(value, sizes, starts, locations, weights)
     return output
 
 
-# The operator takes spatial_shapes flat, [h0, w0, h1, w1, ...], and locations and weights in the compute type.
+# The operator takes spatial_shapes flat, [h0, w0, h1, w1, ...].
 
 
-def _unflatten(spatial_shapes: list[int]) -> list[tuple[int, int]]:
+def _unflatten(spatial_shapes: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip(spatial_shapes[::2], spatial_shapes[1::2]))
 
 
-def _fallback(
+def forward(
     value: Tensor, spatial_shapes: list[int], level_start_index: list[int], locations: Tensor, weights: Tensor
 ) -> Tensor:
-    warn_of_reference(value.device.type)
+    """Do what the operator does in plain PyTorch."""
     return reference.ms_deform_attn(value, _unflatten(spatial_shapes), level_start_index, locations, weights)
 
 
-def _fallback_backward(
+def backward(
     grad_output: Tensor,
     value: Tensor,
     spatial_shapes: list[int],
@@ -91,213 +82,16 @@ def _fallback_backward(
     locations: Tensor,
     weights: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    warn_of_reference(value.device.type)
+    """Do what the operator's backward does in plain PyTorch."""
     shapes = _unflatten(spatial_shapes)
     return reference.ms_deform_attn_backward(grad_output, value, shapes, level_start_index, locations, weights)
 
 
-# A device's own kernels come before these.
-registry.impl('ms_deform_attn', _fallback, 'CompositeExplicitAutograd')
-registry.impl('_ms_deform_attn_backward', _fallback_backward, 'CompositeExplicitAutograd')
-
-
-def _fake(
+def _output_shape(
     value: Tensor, spatial_shapes: list[int], level_start_index: list[int], locations: Tensor, weights: Tensor
-) -> Tensor:
+) -> tuple[int, ...]:
     N, _, M, D = value.shape
-    return value.new_empty((N, locations.shape[1], M * D))
+    return N, locations.shape[1], M * D
 
 
-def _fake_backward(
-    grad_output: Tensor,
-    value: Tensor,
-    spatial_shapes: list[int],
-    level_start_index: list[int],
-    locations: Tensor,
-    weights: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    return value.new_empty(value.shape), locations.new_empty(locations.shape), weights.new_empty(weights.shape)
-
-
-torch.library.register_fake('shared_ops::ms_deform_attn', _fake)
-torch.library.register_fake('shared_ops::_ms_deform_attn_backward', _fake_backward)
-
-
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    value, ctx.spatial_shapes, ctx.level_start_index, locations, weights = inputs
-    ctx.save_for_backward(value, locations, weights)
-
-
-def _backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, Tensor | None, Tensor | None]:
-    value, locations, weights = ctx.saved_tensors
-    gradients = torch.ops.shared_ops._ms_deform_attn_backward(
-        grad_output, value, ctx.spatial_shapes, ctx.level_start_index, locations, weights
-    )
-    needed = (ctx.needs_input_grad[0], *ctx.needs_input_grad[3:])
-    grad_value, grad_locations, grad_weights = (g if need else None for g, need in zip(gradients, needed))
-    return grad_value, None, None, grad_locations, grad_weights
-
-
-torch.library.register_autograd('shared_ops::ms_deform_attn', _backward, setup_context=_setup_context)
-
-
-def _refuse_second_derivative(ctx: Any, *gradients: Tensor) -> None:
-    raise RuntimeError('ms_deform_attn has no second derivative: differentiate it once, without create_graph')
-
-
-torch.library.register_autograd('shared_ops::_ms_deform_attn_backward', _refuse_second_derivative)
-
-_AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU) | torch._C.DispatchKeySet(
-    torch._C.DispatchKey.AutocastCUDA
-)
-
-
-def _autocast(
-    value: Tensor, spatial_shapes: list[int], level_start_index: list[int], locations: Tensor, weights: Tensor
-) -> Tensor:
-    # value as it is, the rest in the type in which coordinates are exact enough, whatever autocast has made of them
-    dtype = compute_dtype(value.dtype)
-    with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
-        output: Tensor = torch.ops.shared_ops.ms_deform_attn(
-            value, spatial_shapes, level_start_index, locations.to(dtype), weights.to(dtype)
-        )
-    return output
-
-
-registry.impl('ms_deform_attn', _autocast, 'AutocastCPU')
-registry.impl('ms_deform_attn', _autocast, 'AutocastCUDA')
-
-
-class MSDeformAttn(nn.Module):
-    """Multi-scale deformable attention with its projections (https://arxiv.org/abs/2010.04159, section 4.1).
-
-    A query predicts, for every head, ``n_points`` offsets in each level and their weights; the values sampled there
-    are summed and projected. State-dict keys are those of the original: ``sampling_offsets``, ``attention_weights``,
-    ``value_proj``, ``output_proj``.
-
-    Args:
-        d_model: C, channels of queries, values and results.
-        n_levels: L, number of feature maps.
-        n_heads: M; divides ``d_model`` and ``int(d_model * ratio)``.
-        n_points: P, sampling points per head and level.
-        ratio: channels of the projected values, as a multiple of ``d_model``.
-
-    Raises:
-        ValueError: a number is not positive, or ``n_heads`` does not divide the channels.
-    """
-
-    def __init__(
-        self,
-        d_model: int = 256,
-        *,
-        n_levels: int = 4,
-        n_heads: int = 8,
-        n_points: int = 4,
-        ratio: float = 1.0,
-    ) -> None:
-        super().__init__()
-        for name, number in [
-            ('d_model', d_model), ('n_levels', n_levels), ('n_heads', n_heads), ('n_points', n_points)
-        ]:  # fmt: skip
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(f'{name} must be a positive integer, not {number!r}')
-        value_channels = int(d_model * ratio)
-        if d_model % n_heads:
-            raise ValueError(f'n_heads={n_heads} must divide d_model={d_model}: choose a divisor')
-        if value_channels < 1 or value_channels % n_heads:
-            raise ValueError(
-                f'n_heads={n_heads} must divide the channels of the values, int(d_model * ratio) = {value_channels} '
-                f'with d_model={d_model} and ratio={ratio}: choose another ratio or number of heads'
-            )
-        self.d_model = d_model
-        self.n_levels = n_levels
-        self.n_heads = n_heads
-        self.n_points = n_points
-        self.ratio = ratio
-        self.sampling_offsets = nn.Linear(d_model, n_heads * n_levels * n_points * 2)
-        self.attention_weights = nn.Linear(d_model, n_heads * n_levels * n_points)
-        self.value_proj = nn.Linear(d_model, value_channels)
-        self.output_proj = nn.Linear(value_channels, d_model)
-        self._reset_parameters()
-
-    def _reset_parameters(self) -> None:
-        """Start with equal weights, and with offsets in which every head looks into a direction of its own."""
-        angle = torch.arange(self.n_heads, dtype=torch.float32) * (2.0 * math.pi / self.n_heads)
-        direction = torch.stack((angle.cos(), angle.sin()), -1)  # [M, 2]
-        # onto the edge of a square, so that the k-th point lies k pixels away in x, in y, or in both
-        direction = direction / direction.abs().amax(-1, keepdim=True)
-        distance = torch.arange(1, self.n_points + 1, dtype=torch.float32)
-        ring = direction[:, None, None, :] * distance[:, None]  # [M, 1, P, 2]
-        ring = ring.expand(-1, self.n_levels, -1, -1)  # [M, L, P, 2]
-        with torch.no_grad():
-            self.sampling_offsets.bias.copy_(ring.flatten())
-        for layer in (self.sampling_offsets, self.attention_weights):
-            nn.init.zeros_(layer.weight)
-        nn.init.zeros_(self.attention_weights.bias)
-        for layer in (self.value_proj, self.output_proj):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
-
-    def extra_repr(self) -> str:
-        """Return the sizes for ``repr``."""
-        return (
-            f'd_model={self.d_model}, n_levels={self.n_levels}, n_heads={self.n_heads}, '
-            f'n_points={self.n_points}, ratio={self.ratio}'
-        )
-
-    def _locations(self, query: Tensor, reference_points: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
-        """Return where to sample, ``[N, Lq, M, L, P, 2]``, in float32 where the model computes in half precision."""
-        N, Lq, _ = query.shape
-        offsets = self.sampling_offsets(query).reshape(N, Lq, self.n_heads, self.n_levels, self.n_points, 2)
-        offsets = offsets.to(compute_dtype(offsets.dtype))
-        points = reference_points[:, :, None, :, None, :]  # [N or 1, Lq, 1, L or 1, 1, 2 or 4]
-        if reference_points.shape[-1] == 2:
-            # filled on the device: a tensor made from a list would be a copy, for which the device has to wait
-            sizes = torch.stack([offsets.new_full((), size) for h, w in shapes for size in (w, h)])
-            locations = points + offsets / sizes.reshape(self.n_levels, 1, 2)
-        else:
-            locations = points[..., :2] + offsets / self.n_points * points[..., 2:] * 0.5
-        return locations.to(offsets.dtype)
-
-    def forward(
-        self,
-        query: Tensor,
-        reference_points: Tensor,
-        value: Tensor,
-        spatial_shapes: SpatialShapes,
-        level_start_index: LevelStarts,
-        padding_mask: Tensor | None = None,
-    ) -> Tensor:
-        """Attend from every query to the levels of ``value``.
-
-        Args:
-            query: ``[N, Lq, C]``.
-            reference_points: ``[N or 1, Lq, L or 1, 2]`` (x, y), every map spans [0, 1], or ``[N or 1, Lq, L or 1, 4]``
-                boxes (x, y of the centre, width, height). Offsets count pixels of the level around a point, and
-                half boxes divided by ``n_points`` around a box. They keep their own precision if it is higher than the
-                model's.
-            value: ``[N, S, C]``, all levels one after another, each row by row.
-            spatial_shapes: (h, w) of every level: Python integers, or an integer tensor ``[L, 2]``.
-            level_start_index: first position of every level in S: Python integers, or an integer tensor ``[L]``.
-            padding_mask: ``[N, S]`` bool, true where ``value`` is padding and counts as zero.
-
-        Returns:
-            ``[N, Lq, C]``.
-
-        Raises:
-            ValueError: shapes, types or devices do not fit together.
-        """
-        shapes = pairs('spatial_shapes', spatial_shapes)
-        check_module_inputs(self.d_model, self.n_levels, query, reference_points, value, shapes, padding_mask)
-        N, Lq, _ = query.shape
-
-        value = self.value_proj(value)  # [N, S, M*D]
-        if padding_mask is not None:
-            value = value.masked_fill(padding_mask[..., None], 0.0)
-        value = value.reshape(*value.shape[:2], self.n_heads, value.shape[2] // self.n_heads)
-        logits = self.attention_weights(query).reshape(N, Lq, self.n_heads, self.n_levels * self.n_points)
-        weights = F.softmax(logits, -1, dtype=compute_dtype(logits.dtype))
-        weights = weights.reshape(N, Lq, self.n_heads, self.n_levels, self.n_points)
-        locations = self._locations(query, reference_points, shapes)
-        attended: Tensor = self.output_proj(ms_deform_attn(value, shapes, level_start_index, locations, weights))
-        return attended
+register('ms_deform_attn', forward, backward, _output_shape)

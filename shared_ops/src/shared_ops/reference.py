@@ -3,7 +3,8 @@
 Every function takes what its operator takes, unchecked. The forwards are differentiable by PyTorch's autograd; the
 backwards compute the same gradients explicitly, because an operator's backward runs below autograd.
 
-Shape notation: N batch, S positions summed over levels, Lq queries, L levels, M heads, P points, D channels per head.
+Shape notation: N batch, S positions summed over levels, Lq queries, L levels, M heads, P points, D channels per head;
+H, W rows and columns of a map, Ho, Wo those of the result, C channels, G groups, K = kh*kw points of a kernel.
 """
 
 from collections.abc import Sequence
@@ -12,44 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def compute_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Return the type of locations, weights and sums for values of ``dtype``: float64 for float64, else float32."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
+from ._sampling import compute_dtype, sample, sample_backward, sampling_grid
 
 
-def _feature_map(value: Tensor, start: int, height: int, width: int) -> Tensor:
+def _level(value: Tensor, start: int, height: int, width: int) -> Tensor:
     """Cut one level out of ``value`` ``[N, S, M, D]`` as maps ``[N*M, D, height, width]``."""
     N, _, M, D = value.shape
     level = value[:, start : start + height * width].permute(0, 2, 3, 1)  # [N, M, D, h*w]
     return level.reshape(N * M, D, height, width).to(compute_dtype(value.dtype))
 
 
-def _sampling_grid(locations: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Turn locations of one level into what ``grid_sample`` takes.
-
-    Args:
-        locations: ``[N, Lq, M, P, 2]`` (x, y), the map spans [0, 1].
-        height: rows of the map.
-        width: columns of the map.
-
-    Returns:
-        The grid ``[N*M, Lq, P, 2]``, in which the map spans [-1, 1], and which points count, ``[N*M, Lq, P, 1]``. A
-        point counts when it is nearer than one pixel to the map: one that touches it from exactly one pixel away has
-        a gradient in ``grid_sample``, but none in the CUDA kernels that published checkpoints were trained with. NaN
-        and infinity do not count.
-    """
+def _level_grid(locations: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Turn locations of one level ``[N, Lq, M, P, 2]`` into a grid ``[N*M, Lq, P, 2]`` and which points count."""
     points = locations.transpose(1, 2).flatten(0, 1)  # [N*M, Lq, P, 2]
     x, y = points.unbind(-1)
-    column, row = x * width - 0.5, y * height - 0.5
-    counts = ((column > -1) & (column < width) & (row > -1) & (row < height)).unsqueeze(-1)
-    far_outside = -3.0
-    return torch.where(counts, 2 * points - 1, far_outside), counts
-
-
-def _sample(feature_map: Tensor, grid: Tensor) -> Tensor:
-    """Interpolate between the four nearest pixels, zeros around the map: ``[N*M, D, Lq, P]``."""
-    return F.grid_sample(feature_map, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
+    return sampling_grid(2 * points - 1, x * width - 0.5, y * height - 0.5, height, width)
 
 
 def ms_deform_attn(
@@ -65,19 +43,21 @@ def ms_deform_attn(
         value: ``[N, S, M, D]``.
         spatial_shapes: (h, w) of every level.
         level_start_index: first position of every level in S.
-        sampling_locations: ``[N, Lq, M, L, P, 2]`` (x, y), the map spans [0, 1]; of ``compute_dtype(value.dtype)``.
-        attention_weights: ``[N, Lq, M, L, P]``, of the same type.
+        sampling_locations: ``[N, Lq, M, L, P, 2]`` (x, y), the map spans [0, 1].
+        attention_weights: ``[N, Lq, M, L, P]``.
 
     Returns:
         ``[N, Lq, M*D]`` in the type of ``value``.
     """
     N, _, M, D = value.shape
     Lq = sampling_locations.shape[1]
-    weights = attention_weights.transpose(1, 2).flatten(0, 1)  # [N*M, Lq, L, P]
-    output = value.new_zeros((N * M, D, Lq), dtype=compute_dtype(value.dtype))
+    dtype = compute_dtype(value.dtype)
+    locations = sampling_locations.to(dtype)
+    weights = attention_weights.to(dtype).transpose(1, 2).flatten(0, 1)  # [N*M, Lq, L, P]
+    output = value.new_zeros((N * M, D, Lq), dtype=dtype)
     for level, (start, (height, width)) in enumerate(zip(level_start_index, spatial_shapes)):
-        grid, _ = _sampling_grid(sampling_locations[:, :, :, level], height, width)
-        sampled = _sample(_feature_map(value, start, height, width), grid)  # [N*M, D, Lq, P]
+        grid, _ = _level_grid(locations[:, :, :, level], height, width)
+        sampled = sample(_level(value, start, height, width), grid)  # [N*M, D, Lq, P]
         output = output + (sampled * weights[:, None, :, level]).sum(-1)
     return output.reshape(N, M * D, Lq).transpose(1, 2).contiguous().to(value.dtype)
 
@@ -107,29 +87,192 @@ def ms_deform_attn_backward(
     _, Lq, _, L, P, _ = sampling_locations.shape
     dtype = compute_dtype(value.dtype)
     grad = grad_output.to(dtype).reshape(N, Lq, M, D).permute(0, 2, 3, 1).reshape(N * M, D, Lq, 1)
-    weights = attention_weights.transpose(1, 2).flatten(0, 1)  # [N*M, Lq, L, P]
+    locations = sampling_locations.to(dtype)
+    weights = attention_weights.to(dtype).transpose(1, 2).flatten(0, 1)  # [N*M, Lq, L, P]
 
     grad_value = value.new_zeros((N, S, M, D), dtype=dtype)
     grad_locations, grad_weights = [], []
     for level, (start, (height, width)) in enumerate(zip(level_start_index, spatial_shapes)):
-        grid, counts = _sampling_grid(sampling_locations[:, :, :, level], height, width)
-        feature_map = _feature_map(value, start, height, width)
-        grad_weights.append((_sample(feature_map, grid) * grad).sum(1))  # [N*M, Lq, P]
-        grad_map, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
-            grad * weights[:, None, :, level],
-            feature_map,
-            grid,
-            interpolation_mode=0,  # bilinear
-            padding_mode=0,  # zeros
-            align_corners=False,
-            output_mask=[True, True],
-        )
+        grid, counts = _level_grid(locations[:, :, :, level], height, width)
+        feature_map = _level(value, start, height, width)
+        grad_weights.append((sample(feature_map, grid) * grad).sum(1))  # [N*M, Lq, P]
+        grad_map, grad_grid = sample_backward(grad * weights[:, None, :, level], feature_map, grid)
         grad_level = grad_map.reshape(N, M, D, height * width).permute(0, 3, 1, 2)
         grad_value[:, start : start + height * width] += grad_level
         grad_locations.append(torch.where(counts, 2 * grad_grid, 0.0))  # [N*M, Lq, P, 2]
 
     return (
         grad_value.to(value.dtype),
-        torch.stack(grad_locations, 2).reshape(N, M, Lq, L, P, 2).transpose(1, 2).contiguous(),
-        torch.stack(grad_weights, 2).reshape(N, M, Lq, L, P).transpose(1, 2).contiguous(),
+        torch.stack(grad_locations, 2)
+        .reshape(N, M, Lq, L, P, 2)
+        .transpose(1, 2)
+        .contiguous()
+        .to(sampling_locations.dtype),
+        torch.stack(grad_weights, 2).reshape(N, M, Lq, L, P).transpose(1, 2).contiguous().to(attention_weights.dtype),
+    )
+
+
+def _exact_size(size: int) -> int:
+    """Return the power of two from ``size`` on: dividing a coordinate by it and multiplying again loses nothing.
+
+    A size that a tracer has not fixed stays as it is: it costs no more than a last digit, and the side from which a
+    point that lies on a pixel exactly is differentiated.
+    """
+    return 1 << (size - 1).bit_length() if isinstance(size, int) else size
+
+
+def _group_maps(input: Tensor, groups: int) -> Tensor:
+    """Return ``input`` ``[N, H, W, G*D]`` as maps ``[N*G, D, H', W']`` with zeros up to the exact sizes H', W'."""
+    N, H, W, C = input.shape
+    D = C // groups
+    maps = input.reshape(N, H, W, groups, D).permute(0, 3, 4, 1, 2).reshape(N * groups, D, H, W)
+    maps = maps.to(compute_dtype(input.dtype))
+    missing = (0, _exact_size(W) - W, 0, _exact_size(H) - H)
+    return F.pad(maps, missing) if any(missing) else maps
+
+
+def _positions(
+    offset: Tensor, place: int, point: int, stride: int, padding: int, dilation: int, offset_scale: float
+) -> Tensor:
+    """Return where along one axis of the map the points lie, in pixels.
+
+    Args:
+        offset: along that axis, ``[N, Ho, Wo, G, kw, kh]``.
+        place: dimension of ``offset`` that counts the kernels along the axis.
+        point: dimension of ``offset`` that counts the points of a kernel along the axis.
+        stride: pixels between two kernels.
+        padding: pixels by which the first kernel sticks out.
+        dilation: pixels between two points.
+        offset_scale: factor of the kernel, around its centre, and of the offsets.
+    """
+
+    def count(dimension: int) -> Tensor:
+        numbers = torch.arange(offset.shape[dimension], dtype=offset.dtype, device=offset.device)
+        return numbers.reshape(-1, *(1,) * (offset.dim() - 1 - dimension))
+
+    centre = dilation * (offset.shape[point] - 1) // 2
+    start = count(place) * stride - padding + (centre - centre * offset_scale)
+    return start + (count(point) * dilation + offset) * offset_scale
+
+
+def _kernel_grid(
+    input: Tensor,
+    offset: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    offset_scale: float,
+) -> tuple[Tensor, Tensor]:
+    """Return where the kernels sample the maps of :func:`_group_maps`, ``[N*G, Ho*Wo, K, 2]``, and what counts."""
+    N, H, W, _ = input.shape
+    _, Ho, Wo, _ = offset.shape
+    height, width = kernel_size
+    # the points of a kernel stand column after column
+    offset = offset.to(compute_dtype(input.dtype)).reshape(N, Ho, Wo, groups, width, height, 2)
+    columns = _positions(offset[..., 0], 2, 4, stride[1], padding[1], dilation[1], offset_scale)
+    rows = _positions(offset[..., 1], 1, 5, stride[0], padding[0], dilation[0], offset_scale)
+    column, row = (
+        positions.permute(0, 3, 1, 2, 4, 5).reshape(N * groups, Ho * Wo, width * height)
+        for positions in (columns, rows)
+    )
+    # grid_sample spans [-1, 1] from the left edge of the first pixel to the right edge of the last
+    x = (2 * column + 1) / _exact_size(W) - 1
+    y = (2 * row + 1) / _exact_size(H) - 1
+    return sampling_grid(torch.stack((x, y), -1), column, row, H, W)
+
+
+def _kernel_weights(mask: Tensor, groups: int, dtype: torch.dtype) -> Tensor:
+    """Return ``mask`` ``[N, Ho, Wo, G*K]`` as ``[N*G, 1, Ho*Wo, K]``."""
+    N, Ho, Wo, GK = mask.shape
+    K = GK // groups
+    return mask.to(dtype).reshape(N, Ho * Wo, groups, K).transpose(1, 2).reshape(N * groups, 1, Ho * Wo, K)
+
+
+def dcnv3(
+    input: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    offset_scale: float,
+) -> Tensor:
+    """Deformable convolution v3 (https://arxiv.org/abs/2211.05778, equation 2) in plain PyTorch.
+
+    Args:
+        input: ``[N, H, W, C]``, the channels of a group side by side.
+        offset: ``[N, Ho, Wo, G*K*2]`` (x, y) in pixels; the points of a kernel stand column after column.
+        mask: ``[N, Ho, Wo, G*K]``.
+        kernel_size: (h, w), as are the next three.
+        stride: pixels between two results.
+        padding: pixels by which the first kernel sticks out.
+        dilation: pixels between two points of a kernel.
+        groups: G.
+        offset_scale: factor of the kernel, around its centre, and of the offsets.
+
+    Returns:
+        ``[N, Ho, Wo, C]`` in the type of ``input``.
+    """
+    N, Ho, Wo, _ = offset.shape
+    C = input.shape[3]
+    grid, _ = _kernel_grid(input, offset, kernel_size, stride, padding, dilation, groups, offset_scale)
+    sampled = sample(_group_maps(input, groups), grid)  # [N*G, D, Ho*Wo, K]
+    weights = _kernel_weights(mask, groups, sampled.dtype)
+    output = (sampled * weights).sum(-1)
+    return output.reshape(N, C, Ho, Wo).permute(0, 2, 3, 1).contiguous().to(input.dtype)
+
+
+def dcnv3_backward(
+    grad_output: Tensor,
+    input: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    offset_scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of :func:`dcnv3`.
+
+    Args:
+        grad_output: ``[N, Ho, Wo, C]``, gradient of the output; the other arguments are those of the forward.
+        input: ``[N, H, W, C]``.
+        offset: ``[N, Ho, Wo, G*K*2]``.
+        mask: ``[N, Ho, Wo, G*K]``.
+        kernel_size: (h, w), as are the next three.
+        stride: pixels between two results.
+        padding: pixels by which the first kernel sticks out.
+        dilation: pixels between two points of a kernel.
+        groups: G.
+        offset_scale: factor of the kernel, around its centre, and of the offsets.
+
+    Returns:
+        The gradients of ``input``, ``offset`` and ``mask``, in their shapes and types.
+    """
+    N, H, W, C = input.shape
+    _, Ho, Wo, GK = mask.shape
+    K = GK // groups
+    D = C // groups
+    dtype = compute_dtype(input.dtype)
+    grad = grad_output.to(dtype).reshape(N, Ho * Wo, groups, D).permute(0, 2, 3, 1)
+    grad = grad.reshape(N * groups, D, Ho * Wo, 1)
+    grid, counts = _kernel_grid(input, offset, kernel_size, stride, padding, dilation, groups, offset_scale)
+    maps = _group_maps(input, groups)
+    grad_weights = (sample(maps, grid) * grad).sum(1)  # [N*G, Ho*Wo, K]
+    grad_maps, grad_grid = sample_backward(grad * _kernel_weights(mask, groups, dtype), maps, grid)
+
+    grad_input = grad_maps[:, :, :H, :W].reshape(N, C, H, W).permute(0, 2, 3, 1)
+    pixels = grad_grid.new_tensor([2 * offset_scale / _exact_size(W), 2 * offset_scale / _exact_size(H)])
+    grad_offset = torch.where(counts, grad_grid * pixels, 0.0).reshape(N, groups, Ho * Wo, K * 2).transpose(1, 2)
+    grad_mask = grad_weights.reshape(N, groups, Ho * Wo, K).transpose(1, 2)
+    return (
+        grad_input.contiguous().to(input.dtype),
+        grad_offset.reshape(offset.shape).to(offset.dtype),
+        grad_mask.reshape(mask.shape).to(mask.dtype),
     )

@@ -127,29 +127,6 @@ def test_kernels_available_for_nothing_else() -> None:
     assert isinstance(shared_ops.kernels_available('cpu'), bool)
 
 
-@pytest.mark.needs_kernels
-@pytest.mark.parametrize(['capability', 'name'], [('default', 'baseline'), ('avx2', 'AVX2|baseline')])
-def test_every_instruction_set_gives_the_numbers(capability: str, name: str, inputs, tmp_path: Path) -> None:
-    """PyTorch's own switch chooses the loops too, so a newer processor can test those of older ones."""
-    arguments = inputs('cpu', torch.float32, D=37, requires_grad=True)
-    output = shared_ops.reference.ms_deform_attn(**vars(arguments))
-    tensors = [arguments.value, arguments.sampling_locations, arguments.attention_weights]
-    wanted = [output, *torch.autograd.grad(output.square().sum(), tensors)]
-    torch.save([vars(arguments), wanted], tmp_path / 'case.pt')
-    script = f"""
-import torch, shared_ops
-arguments, wanted = torch.load({str(tmp_path / 'case.pt')!r})
-output = shared_ops.ms_deform_attn(**arguments)
-tensors = [arguments[name] for name in ('value', 'sampling_locations', 'attention_weights')]
-torch.testing.assert_close([output, *torch.autograd.grad(output.square().sum(), tensors)], wanted, rtol=1e-4, atol=1e-4)
-from shared_ops.__main__ import report
-print(report())
-"""
-    result = run_python(['-c', script], ATEN_CPU_CAPABILITY=capability)
-    assert result.returncode == 0, result.stderr
-    assert re.search(rf'^ms_deform_attn +kernel \(({name})\)', result.stdout, flags=re.M)
-
-
 def undefined_symbols(path: Path) -> set[str]:
     """Read which symbols a 64-bit little-endian ELF library asks of others."""
     data = path.read_bytes()

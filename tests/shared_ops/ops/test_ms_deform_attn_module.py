@@ -32,7 +32,7 @@ def sampled(monkeypatch) -> list[tuple]:
     """What the module hands to the operator, call by call."""
     calls = []
     # the module of that name; the attribute of the package is the function
-    file = sys.modules['shared_ops.ms_deform_attn']
+    file = sys.modules['shared_ops.ms_deform_attn_module']
     operator = file.ms_deform_attn
     monkeypatch.setattr(file, 'ms_deform_attn', lambda *args: calls.append(args) or operator(*args))
     return calls

@@ -1,0 +1,212 @@
+// Both operators on the CPU: arguments to a problem, a problem to the loops of this processor, in tiles over threads.
+#include "../operators.h"
+
+#include <torch/csrc/stable/library.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+
+#include "problem.h"
+
+namespace shared_ops {
+namespace {
+
+// The best that this processor has, or less where ATEN_CPU_CAPABILITY (default, avx2), PyTorch's own switch, says so.
+const Loops& choose_loops() {
+#ifdef SHARED_OPS_X86
+  const char* variable = std::getenv("ATEN_CPU_CAPABILITY");
+  const std::string_view limit = variable == nullptr ? "" : variable;
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                        __builtin_cpu_supports("f16c") && limit != "default";
+  if (has_avx2 && limit != "avx2" && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    return avx512::kLoops;
+  }
+  if (has_avx2) {
+    return avx2::kLoops;
+  }
+#endif
+  return baseline::kLoops;
+}
+
+const Loops& kLoops = choose_loops();
+
+Type type_of(const Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case ScalarType::Double:
+      return Type::float64;
+    case ScalarType::Half:
+      return Type::float16;
+    case ScalarType::BFloat16:
+      return Type::bfloat16;
+    default:
+      return Type::float32;
+  }
+}
+
+// Fewer samples than this are not worth another thread.
+constexpr int64_t kSamplesPerThread = 4096;
+// All heads of a query are placed at once, unless they have more points than this.
+constexpr int64_t kPointsAtOnce = 1024;
+constexpr int64_t kQueriesAtOnce = 64;
+// What the sums that neighbouring queries add to may take of a core's own cache, and how many rows of every map that
+// is: learned offsets of attention reach some pixels, those of a convolution lie closer around its kernel.
+constexpr int64_t kColumnBytes = 700 * 1024;
+constexpr int64_t kAttentionRows = 16, kWindowRows = 4;
+// Sums of a column that are not worth saving.
+constexpr int64_t kSmallColumn = 64 * 1024;
+
+struct Inputs {
+  Tensor value, points, weights;
+};
+
+// Chooses how the gradient of the values is split over threads: as many heads at a time as fit the cache, without the
+// sums, which are wider than half types, adding more than a tenth to the memory of all tensors.
+void choose_columns(Problem& problem) {
+  const Sizes& s = problem.sizes;
+  const int64_t threads = torch::stable::get_num_threads();
+  const Window& window = problem.window;
+  int64_t pixels = window.x.size * (kWindowRows + window.y.kernel * window.y.dilation);
+  for (int64_t l = 0; l < problem.level_count; ++l) {
+    pixels += problem.levels[l].width * kAttentionRows;
+  }
+  const int64_t bytes = problem.type == Type::float64 ? sizeof(double) : sizeof(float);
+  const int64_t tensors = 2 * s.N * s.M * ((s.S + s.Q) * s.D + s.Q * s.K * 3);
+  const int64_t allowed = std::max(tensors / 10 / threads, kSmallColumn) / std::max<int64_t>(1, s.S * s.D);
+  int64_t heads = std::clamp<int64_t>(std::min(kColumnBytes / (pixels * s.D * bytes), allowed), 1, s.M);
+  const auto fills_threads = [&](int64_t units) { return units % threads == 0 || units >= 8 * threads; };
+  while (heads > 1 && !fills_threads(s.N * Problem::groups(s.M, heads))) {
+    --heads;
+  }
+  problem.column_heads = heads;
+  // Bands cost: each of them goes through all points.
+  const int64_t units = std::max<int64_t>(1, s.N * Problem::groups(s.M, heads));
+  problem.bands =
+      fills_threads(units) ? 1 : std::clamp<int64_t>(Problem::groups(4 * threads, units), 1, std::max<int64_t>(1, s.S));
+}
+
+Problem make_problem(const Sizes& s, const Inputs& inputs) {
+  Problem problem{};
+  problem.sizes = s;
+  problem.type = type_of(inputs.value);
+  problem.points_type = type_of(inputs.points);
+  problem.value = inputs.value.const_data_ptr();
+  problem.points = inputs.points.const_data_ptr();
+  problem.weights = inputs.weights.const_data_ptr();
+  problem.tile_heads = std::clamp<int64_t>(kPointsAtOnce / s.K, 1, s.M);
+  problem.tile_queries = kQueriesAtOnce;
+  return problem;
+}
+
+void run(const Problem& problem, int64_t units, int64_t samples,
+         void (*loop)(const Problem&, int64_t begin, int64_t end)) {
+  if (units == 0) {
+    return;
+  }
+  const int64_t grain = std::max<int64_t>(1, kSamplesPerThread * units / std::max<int64_t>(1, samples));
+  torch::stable::parallel_for(0, units, grain, [&](int64_t begin, int64_t end) { loop(problem, begin, end); });
+}
+
+Tensor forward(Problem& problem, const Tensor& value, const std::vector<int64_t>& shape) {
+  Tensor output = torch::stable::new_empty(value, shape);
+  problem.output = output.mutable_data_ptr();
+  const Sizes& s = problem.sizes;
+  run(problem, problem.tiles(), s.N * s.Q * s.M * s.K, kLoops.forward);
+  return output;
+}
+
+std::tuple<Tensor, Tensor, Tensor> backward(Problem& problem, const Tensor& grad_output, const Tensor& value,
+                                            const Tensor& points, const Tensor& weights) {
+  const Tensor grad = torch::stable::contiguous(grad_output);
+  Tensor grad_value = torch::stable::new_empty(value, value.sizes());
+  Tensor grad_points = torch::stable::new_empty(points, points.sizes());
+  Tensor grad_weights = torch::stable::new_empty(weights, weights.sizes());
+  problem.grad_output = grad.const_data_ptr();
+  problem.grad_value = grad_value.mutable_data_ptr();
+  problem.grad_points = grad_points.mutable_data_ptr();
+  problem.grad_weights = grad_weights.mutable_data_ptr();
+  choose_columns(problem);
+  const Sizes& s = problem.sizes;
+  const int64_t samples = s.N * s.Q * s.M * s.K;
+  run(problem, problem.tiles(), samples, kLoops.backward_points);
+  run(problem, problem.columns(), samples + s.N * s.S * s.M, kLoops.backward_value);
+  return {grad_value, grad_points, grad_weights};
+}
+
+Inputs contiguous(const Tensor& value, const Tensor& points, const Tensor& weights) {
+  return {torch::stable::contiguous(value), torch::stable::contiguous(points), torch::stable::contiguous(weights)};
+}
+
+Tensor ms_deform_attn(const Tensor& value, std::vector<int64_t> spatial_shapes, std::vector<int64_t> level_start_index,
+                      const Tensor& sampling_locations, const Tensor& attention_weights) {
+  const auto attention =
+      check_attention(value, spatial_shapes, level_start_index, sampling_locations, attention_weights);
+  const Inputs inputs = contiguous(value, sampling_locations, attention_weights);
+  Problem problem = make_problem(attention.sizes, inputs);
+  problem.levels = attention.levels.data();
+  problem.level_count = static_cast<int64_t>(attention.levels.size());
+  return forward(problem, value, attention.output_shape);
+}
+
+std::tuple<Tensor, Tensor, Tensor> ms_deform_attn_backward(const Tensor& grad_output, const Tensor& value,
+                                                           std::vector<int64_t> spatial_shapes,
+                                                           std::vector<int64_t> level_start_index,
+                                                           const Tensor& sampling_locations,
+                                                           const Tensor& attention_weights) {
+  const auto attention =
+      check_attention(value, spatial_shapes, level_start_index, sampling_locations, attention_weights);
+  check_grad_output("ms_deform_attn", grad_output, value, attention.output_shape);
+  const Inputs inputs = contiguous(value, sampling_locations, attention_weights);
+  Problem problem = make_problem(attention.sizes, inputs);
+  problem.levels = attention.levels.data();
+  problem.level_count = static_cast<int64_t>(attention.levels.size());
+  return backward(problem, grad_output, value, sampling_locations, attention_weights);
+}
+
+Tensor dcnv3(const Tensor& input, const Tensor& offset, const Tensor& mask, std::vector<int64_t> kernel_size,
+             std::vector<int64_t> stride, std::vector<int64_t> padding, std::vector<int64_t> dilation, int64_t groups,
+             double offset_scale) {
+  const auto convolution =
+      check_convolution(input, offset, mask, kernel_size, stride, padding, dilation, groups, offset_scale);
+  const Inputs inputs = contiguous(input, offset, mask);
+  Problem problem = make_problem(convolution.sizes, inputs);
+  problem.window = convolution.window;
+  return forward(problem, input, convolution.output_shape);
+}
+
+std::tuple<Tensor, Tensor, Tensor> dcnv3_backward(const Tensor& grad_output, const Tensor& input, const Tensor& offset,
+                                                  const Tensor& mask, std::vector<int64_t> kernel_size,
+                                                  std::vector<int64_t> stride, std::vector<int64_t> padding,
+                                                  std::vector<int64_t> dilation, int64_t groups, double offset_scale) {
+  const auto convolution =
+      check_convolution(input, offset, mask, kernel_size, stride, padding, dilation, groups, offset_scale);
+  check_grad_output("dcnv3", grad_output, input, convolution.output_shape);
+  const Inputs inputs = contiguous(input, offset, mask);
+  Problem problem = make_problem(convolution.sizes, inputs);
+  problem.window = convolution.window;
+  return backward(problem, grad_output, input, offset, mask);
+}
+
+}  // namespace
+}  // namespace shared_ops
+
+// For `python -m shared_ops`.
+extern "C" __attribute__((visibility("default"))) const char* shared_ops_instruction_set() {
+#ifdef SHARED_OPS_X86
+  if (&shared_ops::kLoops == &shared_ops::avx512::kLoops) {
+    return "AVX-512";
+  }
+  if (&shared_ops::kLoops == &shared_ops::avx2::kLoops) {
+    return "AVX2";
+  }
+#endif
+  return "baseline";
+}
+
+STABLE_TORCH_LIBRARY_IMPL(shared_ops, CPU, m) {
+  m.impl("ms_deform_attn", TORCH_BOX(&shared_ops::ms_deform_attn));
+  m.impl("_ms_deform_attn_backward", TORCH_BOX(&shared_ops::ms_deform_attn_backward));
+  m.impl("dcnv3", TORCH_BOX(&shared_ops::dcnv3));
+  m.impl("_dcnv3_backward", TORCH_BOX(&shared_ops::dcnv3_backward));
+}
