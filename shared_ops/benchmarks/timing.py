@@ -1,5 +1,9 @@
-"""Interleaved timing: in every round each entrant has a turn, so what disturbs the machine disturbs all alike."""
+"""Interleaved timing: in every round each entrant has a turn, so what disturbs the machine disturbs all alike.
 
+A turn is several calls, of which the median counts: a call that was interrupted does not.
+"""
+
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +30,7 @@ class Settings:
     turn: float = 0.02
     rounds: int = 9
     least_rounds: int = 3
-    seconds: float = 4.0
+    seconds: float = 3.0
 
 
 QUICK = Settings(turn=0.001, rounds=3, least_rounds=3, seconds=1.0)
@@ -34,10 +38,12 @@ QUICK = Settings(turn=0.001, rounds=3, least_rounds=3, seconds=1.0)
 
 class _Cpu:
     def time(self, call: Call, repeats: int) -> float:
-        start = time.perf_counter()
+        seconds = []
         for _ in range(repeats):
+            start = time.perf_counter()
             call()
-        return (time.perf_counter() - start) / repeats
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds)
 
 
 class _Cuda:
@@ -58,15 +64,14 @@ class _Cuda:
             end.record()
             pairs.append((start, end))
         torch.cuda.synchronize()
-        milliseconds: float = sum(start.elapsed_time(end) for start, end in pairs)
-        return milliseconds / repeats / 1e3
+        return statistics.median(start.elapsed_time(end) for start, end in pairs) / 1e3
 
 
 def compete(calls: list[Call], device: str, settings: Settings) -> list[list[float]]:
     """Time ``calls`` side by side.
 
     Returns:
-        For every call its seconds in every round.
+        For every call its seconds, a number for every round.
     """
     clock = _Cuda() if device == 'cuda' else _Cpu()
     begin = time.perf_counter()
