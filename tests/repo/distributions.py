@@ -5,6 +5,7 @@ Runs in an environment in which only ``mmseg-vit-adapter`` was asked for, by nam
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -72,6 +73,22 @@ def test_shared_ops_ships_library_and_sources() -> None:
     sources = [path for path in (ROOT / 'shared_ops' / 'csrc').rglob('*') if path.is_file()]
     checkout = {str(path.relative_to(ROOT / 'shared_ops')) for path in sources}
     assert checkout <= names_in_sdist('shared_ops')
+
+
+def test_platform_of_the_wheel_is_true() -> None:
+    """The tag names the oldest glibc on which the libraries load; nothing but PyTorch's own libraries is missing."""
+    wheel = wheel_of('shared_ops')
+    command = [sys.executable, '-m', 'auditwheel', 'show', '--json', str(wheel)]
+    shown = subprocess.run(command, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    audit = json.loads(shown.stdout)
+    platform = wheel.stem.split('-')[4]
+    assert all(name.startswith('manylinux') for name in platform.split('.')), platform
+    assert audit['sym_tag'] in platform.split('.')
+    assert set(audit['external_libs']) <= {'libtorch_cpu.so', 'libtorch_cuda.so'}
+    assert not audit['unsupported_isa'], 'a processor without AVX2 must be able to load the library'
+    # a copied library would lie in a folder *.libs, and could be another one than PyTorch's
+    assert not [entry for entry in names_in_wheel('shared_ops') if '.libs/' in entry]
 
 
 def test_wheels_hold_no_tests_and_no_other_package() -> None:

@@ -1,11 +1,14 @@
-"""The table of configs in the README, made from the configs themselves."""
+"""The generated tables of the READMEs: of configs, from the configs; of benchmarks, from the results files."""
 
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
-BEGIN, END = '<!-- configs: begin (nox -s readme -- --write) -->', '<!-- configs: end -->'
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
 
 
 def config_table() -> str:
@@ -43,17 +46,41 @@ def config_table() -> str:
     return '\n'.join(rows)
 
 
-def with_table(text: str) -> str:
-    pattern = re.escape(BEGIN) + r'.*?' + re.escape(END)
-    assert re.search(pattern, text, flags=re.S), f'the README lacks the lines {BEGIN} and {END}'
-    return re.sub(pattern, lambda _: f'{BEGIN}\n{config_table()}\n{END}', text, flags=re.S)
+def benchmark_table(short: bool) -> str:
+    """Return the tables of the committed results; needs the standard library alone."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        from table import tables_of_folder
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    return tables_of_folder(BENCHMARKS / 'results', short=short)
 
 
-def write_tables(readme: Path) -> None:
-    readme.write_text(with_table(readme.read_text(encoding='utf-8')), encoding='utf-8')
+# (README, name in its markers, what makes the table)
+Table = tuple[Path, str, Callable[[], str]]
+BENCHMARK_TABLES: list[Table] = [
+    (ROOT / 'README.md', 'benchmarks', lambda: benchmark_table(short=True)),
+    (ROOT / 'shared_ops' / 'README.md', 'benchmarks', lambda: benchmark_table(short=False)),
+]
+TABLES: list[Table] = [(ROOT / 'README.md', 'configs', config_table), *BENCHMARK_TABLES]
 
 
-def check_tables(readme: Path) -> None:
-    text = readme.read_text(encoding='utf-8')
-    if with_table(text) != text:
-        raise SystemExit('README.md: the table of configs is out of date; run nox -s readme -- --write')
+def with_table(text: str, name: str, table: str) -> str:
+    """Put a table between its two markers."""
+    begin, end = f'<!-- {name}: begin (nox -s readme -- --write) -->', f'<!-- {name}: end -->'
+    pattern = re.escape(begin) + r'.*?' + re.escape(end)
+    assert re.search(pattern, text, flags=re.S), f'a README lacks the lines {begin} and {end}'
+    return re.sub(pattern, lambda _: f'{begin}\n{table}\n{end}', text, flags=re.S)
+
+
+def write_tables(tables: list[Table] = TABLES) -> None:
+    for readme, name, make in tables:
+        readme.write_text(with_table(readme.read_text(encoding='utf-8'), name, make()), encoding='utf-8')
+
+
+def check_tables(tables: list[Table] = TABLES) -> None:
+    for readme, name, make in tables:
+        text = readme.read_text(encoding='utf-8')
+        if with_table(text, name, make()) != text:
+            where = readme.relative_to(ROOT)
+            raise SystemExit(f'{where}: the table of {name} is out of date; run nox -s readme -- --write')

@@ -75,13 +75,15 @@ def commands_run_elsewhere(script: str) -> list[str]:
     Raises:
         SystemExit: a line names a session that ``.ci/run`` does not run.
     """
-    ran = set(re.search(r'--session ([\w ]+)', (ROOT / '.ci' / 'run').read_text()).group(1).split())
+    lines = re.findall(r'--session ([\w ]+)', (ROOT / '.ci' / 'run').read_text())
+    ran = {name for line in lines for name in line.split()}
     elsewhere = []
     for line in script.splitlines():
         words = line.split('#')[0].split()
         if words[:1] != ['nox'] or 'demo' in words:
             continue
-        sessions = {re.split(r'[("\']', word.strip('"\''))[0] for word in words[2:]}
+        names = words[2 : words.index('--')] if '--' in words else words[2:]
+        sessions = {re.split(r'[("\']', name.strip('"\''))[0] for name in names}
         if words[1:2] == ['-s'] and not sessions <= ran:
             raise SystemExit(f'README says {line!r}, but .ci/run runs only {sorted(ran)}')
         elsewhere.append(line)
@@ -109,9 +111,9 @@ def main() -> None:
     from readme_tables import check_tables, write_tables
 
     if arguments.write:
-        write_tables(ROOT / 'README.md')
+        write_tables()
         return
-    check_tables(ROOT / 'README.md')
+    check_tables()
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / 'clone'
         copy_repository(target)
