@@ -11,6 +11,26 @@ struct Dots {
   T corner[4];
 };
 
+// Adds the products of the gradients with the values at the four corners.
+template <typename V>
+__device__ __forceinline__ void add_products(Dots<typename V::T>& dots, const word_t<typename V::Values>& gradients,
+                                             const char* map, const CornerOffsets<typename V::Offset>& offsets) {
+  using T = typename V::T;
+  using Values = typename V::Values;
+  word_t<Values> words[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    words[i] = load_word<Values>(map + offsets.at[i]);
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+#pragma unroll
+    for (int c = 0; c < V::VECTOR; ++c) {
+      dots.corner[i] += channel_of<T, Values>(gradients, c) * channel_of<T, Values>(words[i], c);
+    }
+  }
+}
+
 // Sums the dots of COUNT points, beginning with `first`, over COUNT lanes, where `dots_of(j)` are those of point j for
 // the channels of this lane. Every lane gets those of one point: lane i that of point first + i % COUNT. Halving the
 // points whenever the lanes are halved takes four exchanges per point, whatever COUNT.
@@ -33,6 +53,48 @@ __device__ __forceinline__ Dots<T> reduce(int first, const F& dots_of) {
   }
 }
 
+// The gradient of one output vector as it is added to the sums: in portions of as many neighbours as an atomic addition
+// takes, dealt to the lanes in turn, so that what all lanes add at a time lies side by side. That these are not the
+// channels whose values a lane has read makes no difference.
+template <typename V>
+struct Portions {
+  using T = typename V::T;
+  static constexpr int SIZE = V::VECTOR % kAtomicSize<T> == 0 ? kAtomicSize<T> : 1, COUNT = V::VECTOR / SIZE;
+  T gradient[COUNT][SIZE];
+
+  static __device__ __forceinline__ int channel(int portion) {
+    return (portion * V::LANES + static_cast<int>(threadIdx.x) % V::LANES) * SIZE;
+  }
+
+  // Reads what is there of `channels` channels.
+  __device__ __forceinline__ void load_from(const typename V::scalar_t* arriving, int channels) {
+    using Part = Vector<typename V::scalar_t, SIZE>;
+#pragma unroll
+    for (int p = 0; p < COUNT; ++p) {
+      if (channel(p) < channels) {
+        const auto word = load_word<Part>(arriving + channel(p));
+#pragma unroll
+        for (int i = 0; i < SIZE; ++i) {
+          gradient[p][i] = channel_of<T, Part>(word, i);
+        }
+      }
+    }
+  }
+
+  __device__ __forceinline__ void add_to_sums(T* sums, const CornerOffsets<typename V::Offset>& offsets,
+                                              const T (&weight)[4], int channels) const {
+#pragma unroll
+    for (int p = 0; p < COUNT; ++p) {
+      if (channel(p) < channels) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          add_to(sums + offsets.at[i] + channel(p), weight[i], gradient[p]);
+        }
+      }
+    }
+  }
+};
+
 // `sums`, where the gradient of the values is gathered, holds the images and heads of this work only; it may be null.
 // Points of different queries meet in one of its pixels, which is therefore added to atomically. The other gradients
 // belong to one lane each.
@@ -46,7 +108,6 @@ __global__ void __launch_bounds__(kThreads, sizeof(typename V::T) == 8 ? 3 : 6)
   using T = typename V::T;
   using Offset = typename V::Offset;
   using param_t = typename V::param_t;
-  constexpr int SPAN = V::LANES * V::VECTOR;
   const int lane = threadIdx.x % V::LANES;
   const Offset stride = static_cast<Offset>(work.M) * work.D * sizeof(*value);
   const Offset sums_stride = static_cast<Offset>(work.heads) * work.D;
@@ -58,12 +119,18 @@ __global__ void __launch_bounds__(kThreads, sizeof(typename V::T) == 8 ? 3 : 6)
     const auto origin = geometry.origin(item.query);
     const Stored<param_t> stored(points, weights, item.row, work.K);
     const auto* arriving = grad_output + item.row * work.D;
-    const int first_channel = lane * V::VECTOR;
 
     // what most variants read only once
     word_t<typename V::Values> gradients = {};
-    if (!V::ANY_SIZE && first_channel < work.D) {
-      gradients = load_word<typename V::Values>(arriving + first_channel);
+    Portions<V> portions;
+    const auto read_gradients = [&](int begin) {
+      if (begin + lane * V::VECTOR < work.D) {
+        gradients = load_word<typename V::Values>(arriving + begin + lane * V::VECTOR);
+      }
+      portions.load_from(arriving + begin, work.D - begin);
+    };
+    if constexpr (!V::ANY_SIZE) {
+      read_gradients(0);
     }
 
 #pragma unroll 1
@@ -81,36 +148,19 @@ __global__ void __launch_bounds__(kThreads, sizeof(typename V::T) == 8 ? 3 : 6)
         if (!corners.counts() || !item.exists) {
           return dots;
         }
-        for (int channel = first_channel; channel < work.D; channel += SPAN) {
+        for (int begin = 0; begin < work.D; begin += V::LANES * V::VECTOR) {
+          const int channel = begin + lane * V::VECTOR;
           if constexpr (V::ANY_SIZE) {
-            gradients = load_word<typename V::Values>(arriving + channel);
+            read_gradients(begin);
           }
-          T gradient[V::VECTOR];
-#pragma unroll
-          for (int c = 0; c < V::VECTOR; ++c) {
-            gradient[c] = channel_of<T, typename V::Values>(gradients, c);
-          }
-          const CornerOffsets<Offset> offsets(corners, stride,
-                                              (static_cast<Offset>(item.head) * work.D + channel) * sizeof(*value));
-          word_t<typename V::Values> words[4];
-#pragma unroll
-          for (int i = 0; i < 4; ++i) {
-            words[i] = load_word<typename V::Values>(map + offsets.at[i]);
+          if (channel < work.D) {
+            const Offset first = (static_cast<Offset>(item.head) * work.D + channel) * sizeof(*value);
+            add_products<V>(dots, gradients, map, CornerOffsets<Offset>(corners, stride, first));
           }
           if (map_sums != nullptr) {
-            const CornerOffsets<Offset> sum_offsets(
-                corners, sums_stride, static_cast<Offset>(item.head - work.first_head) * work.D + channel);
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-              add_to(map_sums + sum_offsets.at[i], corners.weight[i], gradient);
-            }
-          }
-#pragma unroll
-          for (int c = 0; c < V::VECTOR; ++c) {
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-              dots.corner[i] += gradient[c] * channel_of<T, typename V::Values>(words[i], c);
-            }
+            const Offset first = static_cast<Offset>(item.head - work.first_head) * work.D + begin;
+            const CornerOffsets<Offset> offsets(corners, sums_stride, first);
+            portions.add_to_sums(map_sums, offsets, corners.weight, work.D - begin);
           }
           if constexpr (!V::ANY_SIZE) {
             break;

@@ -8,7 +8,20 @@
 #include <cstdint>
 #include <type_traits>
 
+// The device that is compiled for; the tests run all of them on the host.
+#if !defined(SHARED_OPS_CUDA_ARCH)
+#if defined(__CUDA_ARCH__)
+#define SHARED_OPS_CUDA_ARCH __CUDA_ARCH__
+#else
+#define SHARED_OPS_CUDA_ARCH 0
+#endif
+#endif
+
 namespace shared_ops {
+
+// How many neighbours one atomic addition takes, from compute capability 9.0 on four floats.
+template <typename T>
+constexpr int kAtomicSize = SHARED_OPS_CUDA_ARCH >= 900 && std::is_same_v<T, float> ? 4 : 1;
 
 // The type of positions and sums.
 template <typename scalar_t>
@@ -109,16 +122,13 @@ __device__ __forceinline__ Vector<scalar_t, SIZE> convert(const T (&from)[SIZE])
   return to;
 }
 
-// Adds `factor * vector` to memory that others add to as well. Compute capability 9.0 takes four floats at once.
-template <int SIZE>
-__device__ __forceinline__ void add_to(float* address, float factor, const float (&vector)[SIZE]) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  if constexpr (SIZE % 4 == 0) {
-#pragma unroll
-    for (int i = 0; i < SIZE; i += 4) {
-      atomicAdd(reinterpret_cast<float4*>(address + i), make_float4(factor * vector[i], factor * vector[i + 1],
-                                                                    factor * vector[i + 2], factor * vector[i + 3]));
-    }
+// Adds `factor * vector` to memory that others add to as well.
+template <typename T, int SIZE>
+__device__ __forceinline__ void add_to(T* address, T factor, const T (&vector)[SIZE]) {
+#if SHARED_OPS_CUDA_ARCH >= 900
+  if constexpr (SIZE == 4) {
+    atomicAdd(reinterpret_cast<float4*>(address),
+              make_float4(factor * vector[0], factor * vector[1], factor * vector[2], factor * vector[3]));
   } else
 #endif
   {
@@ -126,14 +136,6 @@ __device__ __forceinline__ void add_to(float* address, float factor, const float
     for (int i = 0; i < SIZE; ++i) {
       atomicAdd(address + i, factor * vector[i]);
     }
-  }
-}
-
-template <int SIZE>
-__device__ __forceinline__ void add_to(double* address, double factor, const double (&vector)[SIZE]) {
-#pragma unroll
-  for (int i = 0; i < SIZE; ++i) {
-    atomicAdd(address + i, factor * vector[i]);
   }
 }
 

@@ -1,4 +1,4 @@
-// The CUDA kernels of shared_ops, with all that launches them, compiled for the CPU and registered under another name.
+// The CUDA kernels of shared_ops, with all that launches them, compiled for the CPU and registered under the name EMULATION.
 #include <cuda_runtime.h>
 #include <torch/csrc/stable/c/shim.h>
 #include <torch/csrc/stable/library.h>
@@ -26,7 +26,7 @@ extern "C" void torch_c10_cuda_free_error_msg(char*) {}
 #include "ms_deform_attn_backward.cu"
 #include "ms_deform_attn_forward.cu"
 
-STABLE_TORCH_LIBRARY(shared_ops_emulation, m) {
+STABLE_TORCH_LIBRARY(EMULATION, m) {
   m.def(
       "ms_deform_attn(Tensor value, int[] spatial_shapes, int[] level_start_index, Tensor sampling_locations, "
       "Tensor attention_weights) -> Tensor");
@@ -41,7 +41,7 @@ STABLE_TORCH_LIBRARY(shared_ops_emulation, m) {
       "int[] padding, int[] dilation, int groups, float offset_scale, bool deterministic) -> (Tensor, Tensor, Tensor)");
 }
 
-_STABLE_TORCH_LIBRARY_IMPL(shared_ops_emulation, CPU, m, real) {
+_STABLE_TORCH_LIBRARY_IMPL(EMULATION, CPU, m, real) {
   m.impl("ms_deform_attn", TORCH_BOX(&shared_ops::ms_deform_attn));
   m.impl("ms_deform_attn_backward", TORCH_BOX(&shared_ops::ms_deform_attn_backward));
   m.impl("dcnv3", TORCH_BOX(&shared_ops::dcnv3));

@@ -6,6 +6,7 @@
 // races between them are not found; the kernels have no barrier of a block.
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cmath>
@@ -36,6 +37,9 @@ struct dim3 {
 struct alignas(16) uint4 {
   unsigned int x, y, z, w;
 };
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
 struct alignas(8) uint2 {
   unsigned int x, y;
 };
@@ -53,15 +57,15 @@ constexpr size_t kStack = 256 << 10;  // bytes
 }
 
 struct Lane {
-  ucontext_t context;
   std::vector<char> stack;
-  bool done;
+  jmp_buf state;
+  bool started, done;
   const void* place;  // in the program, where it waits for the others
   uint64_t brought;
 };
 
 struct Warp {
-  ucontext_t scheduler;
+  jmp_buf scheduler;
   Lane lane[kLanes];
   int current;
   const std::function<void()>* body;
@@ -69,9 +73,36 @@ struct Warp {
 
 inline Warp warp;
 
+// Leaves one fiber for another. ucontext makes fibers but takes two system calls to switch.
+__attribute__((noinline)) inline void switch_from(jmp_buf& here, jmp_buf& there) {
+  if (_setjmp(here) == 0) {
+    _longjmp(there, 1);
+  }
+}
+
 inline void run_lane() {
-  (*warp.body)();
-  warp.lane[warp.current].done = true;
+  for (;;) {
+    (*warp.body)();
+    warp.lane[warp.current].done = true;
+    switch_from(warp.lane[warp.current].state, warp.scheduler);
+  }
+}
+
+__attribute__((noinline)) inline void resume(Lane& lane) {
+  if (lane.started) {
+    switch_from(warp.scheduler, lane.state);
+    return;
+  }
+  lane.started = true;
+  lane.stack.resize(kStack);
+  static ucontext_t context;
+  getcontext(&context);
+  context.uc_stack.ss_sp = lane.stack.data();
+  context.uc_stack.ss_size = kStack;
+  makecontext(&context, run_lane, 0);
+  if (_setjmp(warp.scheduler) == 0) {
+    setcontext(&context);
+  }
 }
 
 // Shows `value` to the other lanes, and waits until all have shown theirs.
@@ -82,37 +113,25 @@ void bring(T value, const void* place) {
   lane.place = place;
   lane.brought = 0;
   std::memcpy(&lane.brought, &value, sizeof(T));
-  swapcontext(&lane.context, &warp.scheduler);
+  switch_from(lane.state, warp.scheduler);
 }
 
 // Runs 32 threads from `first` on, up to each meeting in turn.
 inline void run_warp(unsigned int first) {
-  for (int i = 0; i < kLanes; ++i) {
-    Lane& lane = warp.lane[i];
+  for (Lane& lane : warp.lane) {
     lane.done = false;
-    lane.stack.resize(kStack);
-    getcontext(&lane.context);
-    lane.context.uc_stack.ss_sp = lane.stack.data();
-    lane.context.uc_stack.ss_size = kStack;
-    lane.context.uc_link = &warp.scheduler;
-    makecontext(&lane.context, run_lane, 0);
   }
-  for (bool any = true; any;) {
-    any = false;
-    int finished = 0;
+  for (int finished = 0; finished == 0;) {
     for (int i = 0; i < kLanes; ++i) {
       warp.current = i;
       threadIdx = dim3(first + i);
-      if (!warp.lane[i].done) {
-        swapcontext(&warp.scheduler, &warp.lane[i].context);
-      }
+      resume(warp.lane[i]);
       finished += warp.lane[i].done;
-      any |= !warp.lane[i].done;
     }
     if (finished != 0 && finished != kLanes) {
       fail("a lane has finished while others wait for it");
     }
-    for (int i = 1; any && i < kLanes; ++i) {
+    for (int i = 1; finished == 0 && i < kLanes; ++i) {
       if (warp.lane[i].place != warp.lane[0].place) {
         fail("lanes wait for each other at different places");
       }
@@ -191,6 +210,15 @@ template <typename T>
 void atomicAdd(T* address, T value) {
   *address += value;
 }
+
+inline void atomicAdd(float4* address, float4 value) {
+  emulation::check_aligned(address);
+  address->x += value.x;
+  address->y += value.y;
+  address->z += value.z;
+  address->w += value.w;
+}
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 using cudaStream_t = void*;
 using cudaError_t = int;
