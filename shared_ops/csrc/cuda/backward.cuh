@@ -1,7 +1,8 @@
 // The backward kernel, for every geometry.
 #pragma once
 
-#include "forward.cuh"
+#include "corners.cuh"
+#include "work.cuh"
 
 namespace shared_ops {
 
@@ -111,84 +112,87 @@ __global__ void __launch_bounds__(kThreads, sizeof(typename V::T) == 8 ? 3 : 6)
   const int lane = threadIdx.x % V::LANES;
   const Offset stride = static_cast<Offset>(work.M) * work.D * sizeof(*value);
   const Offset sums_stride = static_cast<Offset>(work.heads) * work.D;
-  for (int64_t n = blockIdx.y; n < work.images; n += gridDim.y) {
-    const int64_t image = work.first_image + n;
-    const char* map = reinterpret_cast<const char*>(value) + image * work.S * work.M * work.D * sizeof(*value);
-    T* map_sums = sums == nullptr ? nullptr : sums + n * work.S * work.heads * work.D;
-    const Item item(work, image, V::LANES);
-    const auto origin = geometry.origin(item.query);
-    const Stored<param_t> stored(points, weights, item.row, work.K);
-    const auto* arriving = grad_output + item.row * work.D;
+  const int64_t image = work.first_image + blockIdx.y;
+  const char* map = reinterpret_cast<const char*>(value) + image * work.S * work.M * work.D * sizeof(*value);
+  T* map_sums = sums == nullptr ? nullptr : sums + (image - work.sums_image) * work.S * work.heads * work.D;
+  const Item item(work, image, V::LANES);
+  const auto origin = geometry.origin(item.query);
+  const StoredPoints<param_t> stored(points, weights, item.row, work.K);
+  const auto* arriving = grad_output + item.row * work.D;
 
-    // what most variants read only once
-    word_t<typename V::Values> gradients = {};
-    Portions<V> portions;
-    const auto read_gradients = [&](int begin) {
-      if (begin + lane * V::VECTOR < work.D) {
-        gradients = load_word<typename V::Values>(arriving + begin + lane * V::VECTOR);
+  // what most variants read only once
+  word_t<typename V::Values> gradients = {};
+  Portions<V> portions;
+  const auto read_gradients = [&](int begin) {
+    if (begin + lane * V::VECTOR < work.D) {
+      gradients = load_word<typename V::Values>(arriving + begin + lane * V::VECTOR);
+    }
+    portions.load_from(arriving + begin, work.D - begin);
+  };
+  if constexpr (!V::ANY_SIZE) {
+    read_gradients(0);
+  }
+
+  auto next = stored[lane % V::ROUND];
+#pragma unroll 1
+  for (int k = 0; k < work.K; k += V::ROUND) {
+    const int own = k + lane % V::ROUND;
+    const auto current = next;
+    if (k + V::ROUND < work.K) {
+      next = stored[own + V::ROUND];
+    }
+    Point<T> point;
+    const Corners<T> mine = find_corners<T>(geometry, origin, own, own < work.K, current, point);
+
+    const auto dots_of = [&](int j) {
+      Dots<T> dots = {};
+      if (k + j >= work.K) {
+        return dots;
       }
-      portions.load_from(arriving + begin, work.D - begin);
+      const auto corners = broadcast<V::LANES>(mine, j);
+      if (!corners.counts() || !item.exists) {
+        return dots;
+      }
+      for (int begin = 0; begin < work.D; begin += V::LANES * V::VECTOR) {
+        const int channel = begin + lane * V::VECTOR;
+        if constexpr (V::ANY_SIZE) {
+          read_gradients(begin);
+        }
+        if (channel < work.D) {
+          const Offset first = (static_cast<Offset>(item.head) * work.D + channel) * sizeof(*value);
+          add_products<V>(dots, gradients, map, CornerOffsets<Offset>(corners, stride, first));
+        }
+        if (map_sums != nullptr) {
+          const Offset first = static_cast<Offset>(item.head - work.first_head) * work.D + begin;
+          const CornerOffsets<Offset> offsets(corners, sums_stride, first);
+          portions.add_to_sums(map_sums, offsets, corners.weight, work.D - begin);
+        }
+        if constexpr (!V::ANY_SIZE) {
+          break;
+        }
+      }
+      return dots;
     };
-    if constexpr (!V::ANY_SIZE) {
-      read_gradients(0);
+    Dots<T> dots = reduce<V::ROUND, T>(0, dots_of);
+#pragma unroll
+    for (int distance = V::ROUND; distance < V::LANES; distance *= 2) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        dots.corner[i] += __shfl_xor_sync(kWholeWarp, dots.corner[i], distance);
+      }
     }
 
-#pragma unroll 1
-    for (int k = 0; k < work.K; k += V::ROUND) {
-      Point<T> point;
-      const int own = k + lane % V::ROUND;
-      const auto mine = corners_of<V>(geometry, origin, stored, work.K, own, point);
-
-      const auto dots_of = [&](int j) {
-        Dots<T> dots = {};
-        if (k + j >= work.K) {
-          return dots;
-        }
-        const auto corners = broadcast<V::LANES>(mine, j);
-        if (!corners.counts() || !item.exists) {
-          return dots;
-        }
-        for (int begin = 0; begin < work.D; begin += V::LANES * V::VECTOR) {
-          const int channel = begin + lane * V::VECTOR;
-          if constexpr (V::ANY_SIZE) {
-            read_gradients(begin);
-          }
-          if (channel < work.D) {
-            const Offset first = (static_cast<Offset>(item.head) * work.D + channel) * sizeof(*value);
-            add_products<V>(dots, gradients, map, CornerOffsets<Offset>(corners, stride, first));
-          }
-          if (map_sums != nullptr) {
-            const Offset first = static_cast<Offset>(item.head - work.first_head) * work.D + begin;
-            const CornerOffsets<Offset> offsets(corners, sums_stride, first);
-            portions.add_to_sums(map_sums, offsets, corners.weight, work.D - begin);
-          }
-          if constexpr (!V::ANY_SIZE) {
-            break;
-          }
-        }
-        return dots;
-      };
-      Dots<T> dots = reduce<V::ROUND, T>(0, dots_of);
-#pragma unroll
-      for (int distance = V::ROUND; distance < V::LANES; distance *= 2) {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          dots.corner[i] += __shfl_xor_sync(kWholeWarp, dots.corner[i], distance);
-        }
+    if (item.exists && lane < V::ROUND && own < work.K) {
+      SampleGradient<T> gradient = {T(0), T(0), T(0)};
+      if (mine.counts()) {
+        gradient = differentiate(point.x, point.y, dots.corner[0], dots.corner[1], dots.corner[2], dots.corner[3]);
+        gradient.x *= point.weight * point.scale_x;
+        gradient.y *= point.weight * point.scale_y;
       }
-
-      if (item.exists && lane < V::ROUND && own < work.K) {
-        SampleGradient<T> gradient = {T(0), T(0), T(0)};
-        if (mine.counts()) {
-          gradient = differentiate(point.x, point.y, dots.corner[0], dots.corner[1], dots.corner[2], dots.corner[3]);
-          gradient.x *= point.weight * point.scale_x;
-          gradient.y *= point.weight * point.scale_y;
-        }
-        const int64_t at = item.row * work.K + own;
-        const T xy[2] = {gradient.x, gradient.y}, sample[1] = {gradient.sample};
-        store_once(grad_points + 2 * at, convert<param_t>(xy));
-        store_once(grad_weights + at, convert<param_t>(sample));
-      }
+      const int64_t at = item.row * work.K + own;
+      const T xy[2] = {gradient.x, gradient.y}, sample[1] = {gradient.sample};
+      store_once(grad_points + 2 * at, convert<param_t>(xy));
+      store_once(grad_weights + at, convert<param_t>(sample));
     }
   }
 }

@@ -33,24 +33,47 @@ struct Point {
   T weight, scale_x, scale_y;
 };
 
-// Makes a point from what is stored about it. One that does not count gets no weights.
-template <typename T, typename Geometry>
-__device__ __forceinline__ Corners<T> find_corners(const Geometry& geometry, const typename Geometry::Origin& origin,
-                                                   uint32_t k, T x, T y, T weight, Point<T>& point) {
-  const Place<T> place = geometry.place(origin, k, x, y);
-  Corners<T> corners = {{T(0), T(0), T(0), T(0)}, -1, 0};
-  if (counts(place.x, place.width) && counts(place.y, place.height)) {
-    point = {split(place.x, place.width), split(place.y, place.height), weight, place.scale_x, place.scale_y};
-    const T upper = weight * point.y.share0, lower = weight * point.y.share1;
-    corners.weight[0] = upper * point.x.share0;
-    corners.weight[1] = upper * point.x.share1;
-    corners.weight[2] = lower * point.x.share0;
-    corners.weight[3] = lower * point.x.share1;
-    corners.pixel = place.start + point.y.first * place.width + point.x.first;
-    corners.steps =
-        (point.y.step != 0 ? static_cast<uint32_t>(place.width) : 0u) | (point.x.step != 0 ? kStepRight : 0u);
+// What is stored about a point.
+template <typename param_t>
+struct Stored {
+  Vector<param_t, 2> xy;
+  Vector<param_t, 1> weight;
+};
+
+// The K points of one output vector.
+template <typename param_t>
+struct StoredPoints {
+  const param_t *points, *weights;
+  int K;
+
+  __device__ __forceinline__ StoredPoints(const param_t* all_points, const param_t* all_weights, int64_t row, int K)
+      : points(all_points + row * K * 2), weights(all_weights + row * K), K(K) {}
+
+  // Point `k`, or the last one if there are not so many.
+  __device__ __forceinline__ Stored<param_t> operator[](int k) const {
+    const int at = min(k, K - 1);
+    return {load<Vector<param_t, 2>>(points + 2 * at), load<Vector<param_t, 1>>(weights + at)};
   }
-  return corners;
+};
+
+// Makes a point from what is stored about it. One that does not count, as none does that is not there, gets no weights.
+// There is no branch, so that lanes need not wait for each other.
+template <typename T, typename Geometry, typename param_t>
+__device__ __forceinline__ Corners<T> find_corners(const Geometry& geometry, const typename Geometry::Origin& origin,
+                                                   uint32_t k, bool exists, const Stored<param_t>& stored,
+                                                   Point<T>& point) {
+  const Place<T> place =
+      geometry.place(origin, k, static_cast<T>(stored.xy.element[0]), static_cast<T>(stored.xy.element[1]));
+  const bool inside = exists & counts(place.x, place.width) & counts(place.y, place.height);
+  const Axis<T> x = split(inside ? place.x : T(0), place.width), y = split(inside ? place.y : T(0), place.height);
+  const T weight = inside ? static_cast<T>(stored.weight.element[0]) : T(0);
+  point = {x, y, weight, place.scale_x, place.scale_y};
+  const T upper = weight * y.share0, lower = weight * y.share1;
+  return {
+      {upper * x.share0, upper * x.share1, lower * x.share0, lower * x.share1},
+      inside ? place.start + y.first * place.width + x.first : -1,
+      (y.step != 0 ? static_cast<uint32_t>(place.width) : 0u) | (x.step != 0 ? kStepRight : 0u),
+  };
 }
 
 // The point of lane `source` of every group of LANES. All lanes of the warp must come here together.

@@ -16,12 +16,8 @@ namespace shared_ops {
 
 using torch::stable::Tensor;
 
-// The second and third dimension of a grid have 16 bits; kernels go on to the next image instead.
-constexpr int64_t kMaxGridRows = 65535;
-
-inline dim3 grid_of(int64_t columns, int64_t rows) {
-  return dim3(static_cast<unsigned int>(columns), static_cast<unsigned int>(std::min(rows, kMaxGridRows)));
-}
+// A grid may have this many blocks in its second and third dimension.
+constexpr int64_t kMaxGrid = 65535;
 
 // The current stream of the device that `tensor` lies on.
 inline cudaStream_t current_stream(const Tensor& tensor) {

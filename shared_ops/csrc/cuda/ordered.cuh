@@ -26,29 +26,32 @@ __global__ void __launch_bounds__(kWarp)
   const int pixels = static_cast<int>(min(work.S - band, static_cast<int64_t>(kBandPixels)));
   const int64_t points_per_head = work.Q * work.K;
   const int slices = (work.D + kWarp - 1) / kWarp;  // of 32 channels
-  const int64_t parts = work.images * work.M * slices;
-  for (int64_t part = blockIdx.y; part < parts; part += gridDim.y) {
-    const int64_t image = part / slices / work.M;
-    const int head = static_cast<int>(part / slices % work.M);
-    const int channel = static_cast<int>(part % slices) * kWarp + lane;
+  const int64_t image = work.first_image + blockIdx.y;
+  for (int part = blockIdx.z; part < work.heads * slices; part += gridDim.z) {
+    const int head = part / slices;
+    const int channel = part % slices * kWarp + lane;
     const bool active = channel < work.D;
     for (int pixel = 0; pixel < kBandPixels; ++pixel) {
       sums[pixel][lane] = T(0);
     }
     // No lane reads what another one has written: no barrier is needed.
+    int64_t query = lane / work.K;
+    int k = lane % work.K;
     for (int64_t begin = 0; begin < points_per_head; begin += kWarp) {
-      const int64_t number = begin + lane;
-      const bool exists = number < points_per_head;
-      const uint32_t query = static_cast<uint32_t>((exists ? number : 0) / work.K);
-      const uint32_t k = static_cast<uint32_t>((exists ? number : 0) - static_cast<int64_t>(query) * work.K);
-      const int64_t row = (image * work.Q + query) * work.M + head;
-      const auto xy = load<Vector<param_t, 2>>(points + 2 * (row * work.K + k));
-      const auto weight = load<Vector<param_t, 1>>(weights + row * work.K + k);
+      const bool exists = query < work.Q;
+      const int64_t row = (image * work.Q + (exists ? query : 0)) * work.M + head;
+      const StoredPoints<param_t> stored(points, weights, row, work.K);
       Point<T> point;
-      const Corners<T> mine = find_corners<T>(geometry, geometry.origin(query), k, static_cast<T>(xy.element[0]),
-                                              static_cast<T>(xy.element[1]), static_cast<T>(weight.element[0]), point);
+      const Corners<T> mine = find_corners<T>(geometry, geometry.origin(static_cast<uint32_t>(exists ? query : 0)),
+                                              static_cast<uint32_t>(k), exists, stored[k], point);
+      query += kWarp / work.K;
+      k += kWarp % work.K;
+      if (k >= work.K) {
+        k -= work.K;
+        ++query;
+      }
       const int64_t last = static_cast<int64_t>(mine.pixel) + mine.down() + mine.right();
-      const bool touches = exists && mine.counts() && mine.pixel < band + pixels && last >= band;
+      const bool touches = mine.counts() && mine.pixel < band + pixels && last >= band;
       for (unsigned int left = __ballot_sync(kWholeWarp, touches); left != 0; left &= left - 1) {
         const int source = __ffs(left) - 1;
         const Corners<T> corners = broadcast<kWarp>(mine, source);

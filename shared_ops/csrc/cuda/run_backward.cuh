@@ -5,7 +5,6 @@
 #include <tuple>
 
 #include "backward.cuh"
-#include "launch.cuh"
 #include "ordered.cuh"
 #include "sums.cuh"
 #include "variants.cuh"
@@ -58,17 +57,16 @@ std::tuple<Tensor, Tensor, Tensor> run_backward(const char* name, const Sizes& s
     const auto *p_data = data_of<param_t>(p), *w_data = data_of<param_t>(w);
     const auto run = [&](const Work& work, T* sums) {
       dispatch_lanes<scalar_t, param_t>(s, [&]<typename V>() {
-        launch(stream, grid_of(blocks_of(work, V::LANES), work.images), kThreads, &backward<V, Geometry>, work,
-               geometry, g_data, v_data, p_data, w_data, sums, mutable_data_of<param_t>(grad_points),
-               mutable_data_of<param_t>(grad_weights));
+        launch_for_items(stream, work, V::LANES, &backward<V, Geometry>, geometry, g_data, v_data, p_data, w_data, sums,
+                         mutable_data_of<param_t>(grad_points), mutable_data_of<param_t>(grad_weights));
       });
     };
     const Work all = make_work(name, s, 0, s.N, 0, s.M);
     if (deterministic) {
       run(all, nullptr);
       const int64_t bands = (s.S + kBandPixels - 1) / kBandPixels, slices = (s.D + kWarp - 1) / kWarp;
-      launch(stream, grid_of(bands, s.N * s.M * slices), kWarp, &ordered_grad_value<scalar_t, param_t, Geometry>, all,
-             geometry, g_data, p_data, w_data, mutable_data_of<scalar_t>(grad_value));
+      launch_for_images(stream, all, bands, s.M * slices, kWarp, &ordered_grad_value<scalar_t, param_t, Geometry>,
+                        geometry, g_data, p_data, w_data, mutable_data_of<scalar_t>(grad_value));
     } else if constexpr (std::is_same_v<scalar_t, T>) {
       run(all, mutable_data_of<T>(grad_value));
     } else {

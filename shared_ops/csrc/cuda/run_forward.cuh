@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "forward.cuh"
-#include "launch.cuh"
 #include "variants.cuh"
 
 namespace shared_ops {
@@ -35,9 +34,9 @@ Tensor run_forward(const char* name, const Sizes& s, const std::vector<int64_t>&
     dispatch_lanes<scalar_t, param_t>(s, [&]<typename V>() {
       using Usual = typename Geometry::template Usual<V::ANY_SIZE ? 0 : V::LANES * V::VECTOR>;
       dispatch_points(Usual(), s.K, [&]<int POINTS>() {
-        launch(current_stream(value), grid_of(blocks_of(work, V::LANES), work.images), kThreads,
-               &forward<V, POINTS, Geometry>, work, geometry, data_of<scalar_t>(v), data_of<param_t>(p),
-               data_of<param_t>(w), mutable_data_of<scalar_t>(output));
+        launch_for_items(current_stream(value), work, V::LANES, &forward<V, POINTS, Geometry>, geometry,
+                         data_of<scalar_t>(v), data_of<param_t>(p), data_of<param_t>(w),
+                         mutable_data_of<scalar_t>(output));
       });
     });
   });

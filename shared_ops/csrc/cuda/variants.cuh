@@ -3,10 +3,12 @@
 
 #include <torch/headeronly/core/ScalarType.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
 #include "../operators.h"
+#include "launch.cuh"
 #include "work.cuh"
 
 namespace shared_ops {
@@ -60,9 +62,9 @@ void dispatch_lanes(const Sizes& s, const F& f) {
 // The part of the work in which images [first_image, first_image + images) and heads likewise take part.
 inline Work make_work(const char* name, const Sizes& s, int64_t first_image, int64_t images, int64_t first_head,
                       int64_t heads) {
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  constexpr int64_t kMost = int64_t{1} << 30;  // so that a step beyond still fits 31 bits
   STD_TORCH_CHECK(s.M <= kMost / s.D && s.Q <= kMost / s.M && s.K <= kMost, name,
-                  ": CUDA takes fewer than 2^31 channels, points, and queries times heads in one image");
+                  ": CUDA takes at most 2^30 channels, points of a head, and queries times heads of an image");
   return {s.S,
           s.Q,
           s.M,
@@ -70,16 +72,32 @@ inline Work make_work(const char* name, const Sizes& s, int64_t first_image, int
           static_cast<int32_t>(s.K),
           first_image,
           images,
+          first_image,
           static_cast<int32_t>(first_head),
           static_cast<int32_t>(heads),
           static_cast<uint32_t>(s.Q * heads),
           Divisor(heads)};
 }
 
-// Blocks that it takes to serve all items of an image.
-inline int64_t blocks_of(const Work& work, int lanes) {
-  const int64_t items_per_block = kThreads / lanes;
-  return (work.items + items_per_block - 1) / items_per_block;
+// Launches `kernel(work, arguments...)` for all images of `work`, more than once where a grid does not hold them.
+template <typename Kernel, typename... Arguments>
+void launch_for_images(cudaStream_t stream, Work work, int64_t blocks, int64_t layers, int threads, Kernel kernel,
+                       const Arguments&... arguments) {
+  for (int64_t left = work.images; left > 0; left -= kMaxGrid) {
+    work.images = std::min(left, kMaxGrid);
+    launch(stream,
+           dim3(static_cast<unsigned int>(blocks), static_cast<unsigned int>(work.images),
+                static_cast<unsigned int>(std::min(layers, kMaxGrid))),
+           threads, kernel, work, arguments...);
+    work.first_image += kMaxGrid;
+  }
+}
+
+// The same where `lanes` lanes serve an output vector.
+template <typename Kernel, typename... Arguments>
+void launch_for_items(cudaStream_t stream, const Work& work, int lanes, Kernel kernel, const Arguments&... arguments) {
+  const int64_t items = kThreads / lanes;  // of a block
+  launch_for_images(stream, work, (work.items + items - 1) / items, 1, kThreads, kernel, arguments...);
 }
 
 }  // namespace shared_ops

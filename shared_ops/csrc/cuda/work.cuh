@@ -31,12 +31,14 @@ struct Variant {
   using Pair = Vector<param_t, 2>;
 };
 
-// The images and heads that one launch works on. Outputs are numbered within an image, head by head: the number of
-// heads times queries is below 2^31, everything beyond is counted with 64 bits.
+// The images and heads that one launch works on, images along the second dimension of the grid. Outputs are numbered
+// within an image, query by query and head by head: that number is below 2^31, everything beyond is counted with 64
+// bits.
 struct Work {
   int64_t S, Q, M;
   int32_t D, K;
   int64_t first_image, images;
+  int64_t sums_image;  // the one with which the sums of the backward begin
   int32_t first_head, heads;
   uint32_t items;
   Divisor by_heads;

@@ -232,18 +232,21 @@ template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                const Arguments&... arguments) {
   if (config->blockDim.x % emulation::kLanes != 0 || config->gridDim.x == 0 || config->gridDim.y == 0 ||
-      config->gridDim.y > 65535 || config->gridDim.x > 0x7fffffffu) {
+      config->gridDim.z == 0 || config->gridDim.y > 65535 || config->gridDim.z > 65535 ||
+      config->gridDim.x > 0x7fffffffu) {
     emulation::fail("a grid that a device would refuse");
   }
   const std::function<void()> body = [&] { kernel(arguments...); };
   emulation::warp.body = &body;
   gridDim = config->gridDim;
   blockDim = config->blockDim;
-  for (unsigned int y = 0; y < config->gridDim.y; ++y) {
-    for (unsigned int x = 0; x < config->gridDim.x; ++x) {
-      blockIdx = dim3(x, y);
-      for (unsigned int first = 0; first < config->blockDim.x; first += emulation::kLanes) {
-        emulation::run_warp(first);
+  for (unsigned int z = 0; z < gridDim.z; ++z) {
+    for (unsigned int y = 0; y < gridDim.y; ++y) {
+      for (unsigned int x = 0; x < gridDim.x; ++x) {
+        blockIdx = dim3(x, y, z);
+        for (unsigned int first = 0; first < blockDim.x; first += emulation::kLanes) {
+          emulation::run_warp(first);
+        }
       }
     }
   }
