@@ -27,8 +27,8 @@ struct Share {
 inline Share share_of_sums(const Sizes& s) {
   const int64_t per_head = s.S * s.D * static_cast<int64_t>(sizeof(float));
   const int64_t values = s.N * s.S * s.M * s.D, outputs = s.N * s.Q * s.M * s.D, points = s.N * s.Q * s.M * s.K * 3;
-  const int64_t budget =
-      std::max(kSmallSums, (values + outputs + points) * 2 * static_cast<int64_t>(sizeof(float)) / 20);
+  const int64_t whole = (2 * values + outputs + 2 * points) * static_cast<int64_t>(sizeof(float));  // with gradients
+  const int64_t budget = std::max(kSmallSums, whole / 20);
   const int64_t affordable = std::max<int64_t>(1, budget / std::max<int64_t>(1, per_head));
   if (affordable >= s.M) {
     return {std::min(s.N, affordable / s.M), s.M};
