@@ -98,8 +98,8 @@ struct WindowPoints {
   __device__ __forceinline__ Place<T> place(const Origin& begin, uint32_t k, T x, T y) const {
     const uint32_t column = kernel_height.quotient(k);
     return {
-        window_position(window.x, begin.x, column, x, offset_scale),
-        window_position(window.y, begin.y, kernel_height.remainder(k, column), y, offset_scale),
+        window_position(begin.x, window_tap<T>(window.x, column), x, offset_scale),
+        window_position(begin.y, window_tap<T>(window.y, kernel_height.remainder(k, column)), y, offset_scale),
         window.x.size,
         window.y.size,
         0,
