@@ -1,8 +1,8 @@
 """What every operator needs around its kernels, written once: plain PyTorch, shapes, derivative, autocast.
 
 An operator takes a tensor of data, two tensors that say where and how much to sample (its points), and numbers. Its
-backward, of the same name with ``_`` before and ``_backward`` behind, takes the gradient of the output before those and,
-after them, whether it must add up in an order that never changes; it returns the gradients of the three tensors.
+backward, of the same name with ``_`` before and ``_backward`` behind, takes the gradient of the output before those,
+and after them whether it must add up in an order that never changes; it returns the gradients of the three tensors.
 """
 
 from collections.abc import Callable
