@@ -209,7 +209,7 @@ setup(
         Extension(
             f'shared_ops.libshared_ops_{name}',
             [str(CSRC / source) for source in SOURCES[name]],
-            depends=[str(path) for path in CSRC.rglob('*.h')],
+            depends=[str(path) for pattern in ('*.h', '*.cuh') for path in CSRC.rglob(pattern)],
             optional=choice() == 'auto',
         )
         for name in planned

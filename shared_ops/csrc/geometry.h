@@ -39,9 +39,9 @@ SHARED_OPS_INLINE T attention_scale(integer_t<T> size) {
   return Arithmetic<T>::to_real(size);
 }
 
-// A convolution, along one axis.
+// A convolution, along one axis. The padded map has fewer than 2^31 pixels, and the kernel fits into it.
 struct WindowAxis {
-  int64_t kernel, stride, padding, dilation;
+  int32_t kernel, stride, padding, dilation;
   int32_t size, output_size;  // pixels of the map and of the output
 };
 
@@ -52,15 +52,15 @@ struct Window {
 
 // Where the kernel of output pixel `output` begins: the offset scale stretches it about its centre.
 template <typename T>
-SHARED_OPS_INLINE T window_origin(const WindowAxis& axis, int64_t output, T offset_scale) {
-  const int64_t centre = (axis.dilation * (axis.kernel - 1)) >> 1;
+SHARED_OPS_INLINE T window_origin(const WindowAxis& axis, int32_t output, T offset_scale) {
+  const int32_t centre = (axis.dilation * (axis.kernel - 1)) >> 1;
   return static_cast<T>(output * axis.stride - axis.padding + centre) - static_cast<T>(centre) * offset_scale;
 }
 
 // Where tap `tap` of that kernel lies from its first one, in pixels, before offset and scale. Taps go down the columns
 // of the kernel: point p is tap p / kernel_h along x and tap p % kernel_h along y.
 template <typename T>
-SHARED_OPS_INLINE T window_tap(const WindowAxis& axis, int64_t tap) {
+SHARED_OPS_INLINE T window_tap(const WindowAxis& axis, int32_t tap) {
   return static_cast<T>(tap * axis.dilation);
 }
 

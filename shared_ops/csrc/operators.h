@@ -100,9 +100,11 @@ inline WindowAxis check_axis(const char* name, int64_t size, int64_t kernel, int
   STD_TORCH_CHECK(kernel >= 1 && stride >= 1 && dilation >= 1, name,
                   ": kernel_size, stride and dilation must be positive");
   const int64_t room = size + 2 * padding - (dilation * (kernel - 1) + 1);
-  STD_TORCH_CHECK(size >= 1 && room >= 0 && room / stride < kMaxPixels, name,
-                  ": the kernel does not fit into the padded input");
-  return {kernel, stride, padding, dilation, static_cast<int32_t>(size), static_cast<int32_t>(room / stride + 1)};
+  STD_TORCH_CHECK(size >= 1 && room >= 0, name, ": the kernel does not fit into the padded input");
+  STD_TORCH_CHECK(size + 2 * padding <= kMaxPixels, name, ": the padded input may have at most ", kMaxPixels,
+                  " rows or columns");
+  const auto narrow = [](int64_t number) { return static_cast<int32_t>(number); };
+  return {narrow(kernel), narrow(stride), narrow(padding), narrow(dilation), narrow(size), narrow(room / stride + 1)};
 }
 
 // Checks the arguments of DCNv3 and takes the sizes from them.

@@ -106,16 +106,17 @@ class WindowGeometry {
         offset_scale_(static_cast<T>(problem.window.offset_scale)),
         tap_x_(groups * problem.sizes.K),
         tap_y_(groups * problem.sizes.K) {
-    const int64_t K = problem.sizes.K;
     for (int64_t p = 0; p < tap_x_.size(); ++p) {
-      tap_x_[p] = window_tap<T>(window_.x, p % K / window_.y.kernel);
-      tap_y_[p] = window_tap<T>(window_.y, p % K % window_.y.kernel);
+      const auto k = static_cast<int32_t>(p % problem.sizes.K);
+      tap_x_[p] = window_tap<T>(window_.x, k / window_.y.kernel);
+      tap_y_[p] = window_tap<T>(window_.y, k % window_.y.kernel);
     }
   }
 
   void begin_query(int64_t query) {
-    origin_x_ = window_origin(window_.x, query % window_.x.output_size, offset_scale_);
-    origin_y_ = window_origin(window_.y, query / window_.x.output_size, offset_scale_);
+    const int32_t width = window_.x.output_size;
+    origin_x_ = window_origin(window_.x, static_cast<int32_t>(query % width), offset_scale_);
+    origin_y_ = window_origin(window_.y, static_cast<int32_t>(query / width), offset_scale_);
   }
 
   SHARED_OPS_INLINE Maps<T> maps(int64_t) const {
