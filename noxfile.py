@@ -183,7 +183,7 @@ SANITIZERS = (
 def sanitize(session: nox.Session) -> None:
     """Test the operators with a CPU library that checks every access (AddressSanitizer, UndefinedBehaviorSanitizer)."""
     compiler = os.environ.get('CXX', 'c++')
-    folder = Path(session.create_tmp())
+    folder = Path(session.create_tmp()).resolve()
     # after the options of setup.py, or -O3 would count, with which checked code takes minutes to compile
     checked = folder / 'checked-c++'
     checked.write_text(f'#!/bin/sh\nexec {compiler} "$@" {" ".join(SANITIZERS)}\n')
