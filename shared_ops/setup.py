@@ -34,7 +34,8 @@ SOURCES = {
 }
 # The loops are compiled once for every instruction set; which of them run is chosen when the library is loaded.
 LOOPS = 'cpu/loops.cpp'
-LOOP_OPTIONS = ['-fno-math-errno', '-fno-trapping-math', '-Wno-maybe-uninitialized', '-Wno-psabi']
+# GCC warns of its own intrinsics, and of vectors as arguments of functions, which are all inlined.
+LOOP_OPTIONS = ['-Wno-psabi', '-Wno-maybe-uninitialized', '-Wno-unknown-warning-option']
 AVX2 = ['-mavx2', '-mfma', '-mf16c']
 AVX512 = [*AVX2, '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mprefer-vector-width=512']
 INSTRUCTION_SETS = {'baseline': []}

@@ -17,8 +17,8 @@ const Loops& choose_loops() {
 #ifdef SHARED_OPS_X86
   const char* variable = std::getenv("ATEN_CPU_CAPABILITY");
   const std::string_view limit = variable == nullptr ? "" : variable;
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                        __builtin_cpu_supports("f16c") && limit != "default";
+  // every processor that has AVX2 has F16C, for which older compilers cannot ask
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && limit != "default";
   if (has_avx2 && limit != "avx2" && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
     return avx512::kLoops;
@@ -153,7 +153,7 @@ std::tuple<Tensor, Tensor, Tensor> ms_deform_attn_backward(const Tensor& grad_ou
                                                            std::vector<int64_t> spatial_shapes,
                                                            std::vector<int64_t> level_start_index,
                                                            const Tensor& sampling_locations,
-                                                           const Tensor& attention_weights) {
+                                                           const Tensor& attention_weights, bool /*deterministic*/) {
   const auto attention =
       check_attention(value, spatial_shapes, level_start_index, sampling_locations, attention_weights);
   check_grad_output("ms_deform_attn", grad_output, value, attention.output_shape);
@@ -178,7 +178,8 @@ Tensor dcnv3(const Tensor& input, const Tensor& offset, const Tensor& mask, std:
 std::tuple<Tensor, Tensor, Tensor> dcnv3_backward(const Tensor& grad_output, const Tensor& input, const Tensor& offset,
                                                   const Tensor& mask, std::vector<int64_t> kernel_size,
                                                   std::vector<int64_t> stride, std::vector<int64_t> padding,
-                                                  std::vector<int64_t> dilation, int64_t groups, double offset_scale) {
+                                                  std::vector<int64_t> dilation, int64_t groups, double offset_scale,
+                                                  bool /*deterministic*/) {
   const auto convolution =
       check_convolution(input, offset, mask, kernel_size, stride, padding, dilation, groups, offset_scale);
   check_grad_output("dcnv3", grad_output, input, convolution.output_shape);

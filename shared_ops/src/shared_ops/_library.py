@@ -26,7 +26,7 @@ SCHEMAS = {
     ),
     '_ms_deform_attn_backward': (
         '(Tensor grad_output, Tensor value, SymInt[] spatial_shapes, SymInt[] level_start_index, '
-        'Tensor sampling_locations, Tensor attention_weights) -> (Tensor, Tensor, Tensor)'
+        'Tensor sampling_locations, Tensor attention_weights, bool deterministic=False) -> (Tensor, Tensor, Tensor)'
     ),
     'dcnv3': (
         '(Tensor input, Tensor offset, Tensor mask, int[] kernel_size, int[] stride, int[] padding, int[] dilation, '
@@ -34,7 +34,8 @@ SCHEMAS = {
     ),
     '_dcnv3_backward': (
         '(Tensor grad_output, Tensor input, Tensor offset, Tensor mask, int[] kernel_size, int[] stride, '
-        'int[] padding, int[] dilation, int groups, float offset_scale) -> (Tensor, Tensor, Tensor)'
+        'int[] padding, int[] dilation, int groups, float offset_scale, bool deterministic=False) -> '
+        '(Tensor, Tensor, Tensor)'
     ),
 }
 

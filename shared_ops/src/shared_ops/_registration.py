@@ -1,8 +1,8 @@
 """What every operator needs around its kernels, written once: plain PyTorch, shapes, derivative, autocast.
 
 An operator takes a tensor of data, two tensors that say where and how much to sample (its points), and numbers. Its
-backward, of the same name with ``_`` before and ``_backward`` behind, takes the gradient of the output before those,
-and returns the gradients of the three tensors.
+backward, of the same name with ``_`` before and ``_backward`` behind, takes the gradient of the output before those and,
+after them, whether it must add up in an order that never changes; it returns the gradients of the three tensors.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,8 @@ def register(
 
     def fallback_backward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
         warn_of_reference(arguments[0].device.type)
-        return backward(*arguments)
+        # PyTorch's own operators, of which it is made, ask for themselves whether they must be deterministic
+        return backward(*arguments[: len(kinds) + 1])
 
     # a device's own kernels come before these
     registry.impl(name, fallback, 'CompositeExplicitAutograd')
@@ -75,7 +76,8 @@ def register(
     def differentiate(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         saved, numbers = iter(ctx.saved_tensors), iter(ctx.numbers)
         arguments = [next(saved if position in tensors else numbers) for position in range(len(kinds))]
-        gradients = iter(backward_operator(grad_output, *arguments))
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        gradients = iter(backward_operator(grad_output, *arguments, deterministic))
         results: list[Tensor | None] = [None] * len(kinds)
         for position in tensors:
             gradient = next(gradients)
