@@ -61,29 +61,37 @@ struct Inputs {
   Tensor value, points, weights;
 };
 
-// Chooses how the gradient of the values is split over threads: as many heads at a time as fit the cache, without the
-// sums, which are wider than half types, adding more than a tenth to the memory of all tensors.
+// Chooses how the gradient of the values is split over threads: as many heads at a time as fit a core's cache, but no
+// more than leaves every thread as much work. Sums of half types are wider than what they are rounded to: there, fewer
+// heads, so that all of it takes about half of the memory that float32 takes.
 void choose_columns(Problem& problem) {
   const Sizes& s = problem.sizes;
   const int64_t threads = torch::stable::get_num_threads();
+  const auto fills_threads = [&](int64_t units) { return units % threads == 0 || units >= 8 * threads; };
+  const auto units_of = [&](int64_t heads) { return s.N * Problem::groups(s.M, heads); };
+
   const Window& window = problem.window;
-  int64_t pixels = window.x.size * (kWindowRows + window.y.kernel * window.y.dilation);
+  int64_t pixels = window.x.size * (kWindowRows + int64_t{window.y.kernel} * window.y.dilation);
   for (int64_t l = 0; l < problem.level_count; ++l) {
     pixels += problem.levels[l].width * kAttentionRows;
   }
   const int64_t bytes = problem.type == Type::float64 ? sizeof(double) : sizeof(float);
-  const int64_t tensors = 2 * s.N * s.M * ((s.S + s.Q) * s.D + s.Q * s.K * 3);
-  const int64_t allowed = std::max(tensors / 10 / threads, kSmallColumn) / std::max<int64_t>(1, s.S * s.D);
-  int64_t heads = std::clamp<int64_t>(std::min(kColumnBytes / (pixels * s.D * bytes), allowed), 1, s.M);
-  const auto fills_threads = [&](int64_t units) { return units % threads == 0 || units >= 8 * threads; };
-  while (heads > 1 && !fills_threads(s.N * Problem::groups(s.M, heads))) {
+  int64_t heads = std::clamp<int64_t>(kColumnBytes / (pixels * s.D * bytes), 1, s.M);
+  if (problem.type == Type::float16 || problem.type == Type::bfloat16) {
+    const int64_t tensors = 2 * s.N * s.M * ((s.S + s.Q) * s.D + s.Q * s.K * 3);
+    const int64_t spare = std::max(tensors / 20 / threads, kSmallColumn) / std::max<int64_t>(1, s.S * s.D);
+    heads = std::clamp<int64_t>(spare + heads / 2, 1, heads);
+  }
+  while (heads > 1 && !fills_threads(units_of(heads))) {
     --heads;
   }
+  heads = Problem::groups(s.M, Problem::groups(s.M, heads));  // as even as it gets
   problem.column_heads = heads;
+
   // Bands cost: each of them goes through all points.
-  const int64_t units = std::max<int64_t>(1, s.N * Problem::groups(s.M, heads));
-  problem.bands =
-      fills_threads(units) ? 1 : std::clamp<int64_t>(Problem::groups(4 * threads, units), 1, std::max<int64_t>(1, s.S));
+  const int64_t units = std::max<int64_t>(1, units_of(heads));
+  const int64_t bands = fills_threads(units) ? 1 : Problem::groups(4 * threads, units);
+  problem.bands = std::clamp<int64_t>(bands, 1, std::max<int64_t>(1, s.S));
 }
 
 Problem make_problem(const Sizes& s, const Inputs& inputs) {
