@@ -28,6 +28,8 @@ PROJECTS = {
 }
 PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
 TEST_TOOLS = ['pytest>=8', 'hypothesis>=6.100', 'numpy']
+# What programs are exported to; setuptools is for the compiler of PyTorch before 2.11 and for setup.py.
+EXPORT_TOOLS = ['onnx', 'onnxscript', 'onnxruntime', 'setuptools']
 # Left in a source folder by editable installs and builds, or run from there: no part of what is built.
 NOT_BUILT = {'__pycache__', 'build', 'dist', 'benchmarks'}
 
@@ -151,13 +153,16 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session
 @nox.parametrize('implementation', ['kernels', 'reference'], ids=['kernels', 'reference'])
 def ops(session: nox.Session, implementation: str) -> None:
-    """Test the operators with torch alone: compiled, and as plain PyTorch."""
+    """Test the operators with torch alone: compiled, those for CUDA run on the CPU too, and as plain PyTorch."""
     compiled = implementation == 'kernels'
     install_wheels(session, 'shared_ops', build='cpu' if compiled else 'none')
-    session.install(*TEST_TOOLS)
+    session.install(*TEST_TOOLS, *EXPORT_TOOLS)
     session.run('python', '-m', 'shared_ops')
-    env = {'REQUIRE_KERNELS': '1', 'SHARED_OPS_REQUIRE_KERNELS': '1'} if compiled else {}
-    run_tests(session, 'tests/shared_ops/ops', **env)
+    if compiled:
+        paths = ['tests/shared_ops/ops', 'tests/shared_ops/emulation']
+        run_tests(session, *paths, REQUIRE_ONNX='1', REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1')
+    else:
+        run_tests(session, 'tests/shared_ops/ops', REQUIRE_ONNX='1')
 
 
 @nox.session
@@ -292,5 +297,7 @@ def compat(session: nox.Session, openmmlab: str) -> None:
     session.install(*TEST_TOOLS)
     paths = ['tests/vit_adapter', 'tests/shared_ops/openmmlab']
     if openmmlab == 'oldest':
-        paths.append('tests/shared_ops/ops')  # the file that passes in `ops`, under the newest PyTorch
+        # the file that passes in `ops` too, under the newest PyTorch
+        session.install('setuptools')
+        paths.append('tests/shared_ops/ops')
     run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1')
