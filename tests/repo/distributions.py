@@ -156,3 +156,32 @@ print(path)
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r'mIoU: \d', result.stdout + result.stderr)
+
+
+def test_sdist_without_a_compiler_gives_a_wheel_without_kernels(tmp_path: Path) -> None:
+    """It installs all the same, says what is missing, and computes in plain PyTorch with one warning."""
+    environment = os.environ | {'SHARED_OPS_BUILD': 'auto', 'CXX': str(tmp_path / 'no-such-compiler')}
+    command = ['uv', 'build', '--wheel', '--out-dir', str(tmp_path), str(sdist_of('shared_ops'))]
+    build = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert build.returncode == 0, build.stderr
+    assert 'the cpu kernels are left out' in build.stdout + build.stderr
+    (wheel,) = tmp_path.glob('*.whl')
+    assert wheel.name.endswith('-py3-none-any.whl')
+
+    zipfile.ZipFile(wheel).extractall(tmp_path / 'site')
+    script = """
+import warnings, torch, shared_ops
+assert shared_ops.__file__.startswith({site!r})
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter('always')
+    for _ in range(2):
+        offset, mask = torch.zeros(1, 4, 5, 54), torch.ones(1, 4, 5, 27)
+        shared_ops.dcnv3(torch.rand(1, 4, 5, 6), offset, mask, 3, padding=1, groups=3)
+(warning,) = [entry for entry in caught if 'shared_ops' in str(entry.message)]
+assert 'libshared_ops_cpu.so was not built' in str(warning.message)
+"""
+    used = subprocess.run(
+        [sys.executable, '-c', script.format(site=str(tmp_path / 'site'))],
+        env=os.environ | {'PYTHONPATH': str(tmp_path / 'site')}, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert used.returncode == 0, used.stderr

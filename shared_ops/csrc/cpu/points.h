@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
+#include "memory.h"
 #include "problem.h"
 #include "scratch.h"
-#include "vector.h"
 
 namespace shared_ops::SHARED_OPS_ISA {
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
+#include "block.h"
 #include "points.h"
-#include "vector.h"
 
 namespace shared_ops::SHARED_OPS_ISA {
 
