@@ -68,7 +68,7 @@ SHARED_OPS_INLINE Axis<T> split(T position, integer_t<T> size) {
   using A = Arithmetic<T>;
   const T one = A::constant(1), half = A::constant(0.5);
   const T lower = A::round_down(position);
-  const T past = position - lower;  // in [0, 1)
+  const T past = position - lower;  // in [0, 1]: what lies just below a pixel may round to it
   const integer_t<T> pixel = A::to_integer(lower);
   const auto has_lower = pixel >= 0, has_upper = pixel + 1 < size;
   const auto both = has_lower & has_upper;

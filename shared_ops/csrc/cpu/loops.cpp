@@ -17,8 +17,8 @@ struct Tile {
 // Tiles go through the queries first: neighbouring ones sample the same pixels.
 inline Tile tile_at(const Problem& problem, int64_t index) {
   const Sizes& s = problem.sizes;
-  const int64_t columns = (s.Q + problem.tile_queries - 1) / problem.tile_queries;
-  const int64_t rows = (s.M + problem.tile_heads - 1) / problem.tile_heads;
+  const int64_t columns = Problem::groups(s.Q, problem.tile_queries);
+  const int64_t rows = Problem::groups(s.M, problem.tile_heads);
   const int64_t column = index % columns, row = index / columns % rows;
   const int64_t head = row * problem.tile_heads, query = column * problem.tile_queries;
   const int64_t heads_left = s.M - head, queries_left = s.Q - query;

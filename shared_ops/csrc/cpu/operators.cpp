@@ -55,7 +55,7 @@ constexpr int64_t kQueriesAtOnce = 64;
 constexpr int64_t kColumnBytes = 700 * 1024;
 constexpr int64_t kAttentionRows = 16, kWindowRows = 4;
 // Sums of a column that are not worth saving.
-constexpr int64_t kSmallColumn = 64 * 1024;
+constexpr int64_t kSmallColumn = 256 * 1024;  // bytes
 
 struct Inputs {
   Tensor value, points, weights;
@@ -70,16 +70,20 @@ void choose_columns(Problem& problem) {
   const auto fills_threads = [&](int64_t units) { return units % threads == 0 || units >= 8 * threads; };
   const auto units_of = [&](int64_t heads) { return s.N * Problem::groups(s.M, heads); };
 
-  const Window& window = problem.window;
-  int64_t pixels = window.x.size * (kWindowRows + int64_t{window.y.kernel} * window.y.dilation);
+  const WindowAxis& y = problem.window.y;
+  const int64_t window_rows = kWindowRows + (y.kernel - 1) * int64_t{y.dilation};
+  int64_t pixels = problem.window.x.size * std::min<int64_t>(y.size, window_rows);
   for (int64_t l = 0; l < problem.level_count; ++l) {
-    pixels += problem.levels[l].width * kAttentionRows;
+    pixels += problem.levels[l].width * std::min<int64_t>(problem.levels[l].height, kAttentionRows);
   }
-  const int64_t bytes = problem.type == Type::float64 ? sizeof(double) : sizeof(float);
-  int64_t heads = std::clamp<int64_t>(kColumnBytes / (pixels * s.D * bytes), 1, s.M);
+  // of the sums of a head and pixel, which fill whole vectors of any size
+  const int64_t bytes =
+      Problem::groups(s.D * (problem.type == Type::float64 ? sizeof(double) : sizeof(float)), 64) * 64;
+  // divided one by one: the product of all of them might overflow
+  int64_t heads = std::clamp<int64_t>(kColumnBytes / bytes / pixels, 1, s.M);
   if (problem.type == Type::float16 || problem.type == Type::bfloat16) {
-    const int64_t tensors = 2 * s.N * s.M * ((s.S + s.Q) * s.D + s.Q * s.K * 3);
-    const int64_t spare = std::max(tensors / 20 / threads, kSmallColumn) / std::max<int64_t>(1, s.S * s.D);
+    const int64_t tensors = 2 * s.N * s.M * ((s.S + s.Q) * s.D + s.Q * s.K * 3);  // bytes
+    const int64_t spare = std::max(tensors / 5 / threads, kSmallColumn) / bytes / s.S;
     heads = std::clamp<int64_t>(spare + heads / 2, 1, heads);
   }
   while (heads > 1 && !fills_threads(units_of(heads))) {
@@ -88,10 +92,9 @@ void choose_columns(Problem& problem) {
   heads = Problem::groups(s.M, Problem::groups(s.M, heads));  // as even as it gets
   problem.column_heads = heads;
 
-  // Bands cost: each of them goes through all points.
+  // Every band goes through all points, so there are no more of them than threads that would have nothing to do.
   const int64_t units = std::max<int64_t>(1, units_of(heads));
-  const int64_t bands = fills_threads(units) ? 1 : Problem::groups(4 * threads, units);
-  problem.bands = std::clamp<int64_t>(bands, 1, std::max<int64_t>(1, s.S));
+  problem.bands = std::clamp<int64_t>(threads / units, 1, s.S);
 }
 
 Problem make_problem(const Sizes& s, const Inputs& inputs) {
@@ -103,7 +106,9 @@ Problem make_problem(const Sizes& s, const Inputs& inputs) {
   problem.points = inputs.points.const_data_ptr();
   problem.weights = inputs.weights.const_data_ptr();
   problem.tile_heads = std::clamp<int64_t>(kPointsAtOnce / s.K, 1, s.M);
-  problem.tile_queries = kQueriesAtOnce;
+  const int64_t shares = 4 * static_cast<int64_t>(torch::stable::get_num_threads());
+  problem.tile_queries =
+      std::clamp<int64_t>(s.N * s.Q * Problem::groups(s.M, problem.tile_heads) / shares, 1, kQueriesAtOnce);
   return problem;
 }
 

@@ -48,6 +48,8 @@ SHARED_OPS_INLINE void place(Points<T>& points, int64_t p, Vector<T> x, Vector<T
   const auto zero = maps.width - maps.width;
   x = A::select(both_count, x, A::constant(0));
   y = A::select(both_count, y, A::constant(0));
+  // whatever it is, even NaN, it must not reach a gradient
+  weight = A::select(both_count, weight, A::constant(0));
   const Axis<Vector<T>> along_x = split(x, maps.width), along_y = split(y, maps.height);
   write(points.x + p, x);
   write(points.y + p, y);

@@ -33,8 +33,8 @@ SHARED_OPS_INLINE void sample(BlockType block, const Points<T>& points, int64_t 
                               const scalar_t* map, int64_t channels, scalar_t* output) {
   constexpr int kVectors = BlockType::kVectors;
   // a sum waits for itself, so there are several of it where there are few vectors
-  constexpr int kSums = kVectors >= 4 ? 2 : 4;
-  Vector<T> sum[kSums][kVectors] = {};
+  constexpr int kChains = kVectors >= 4 ? 2 : 4;
+  Vector<T> sum[kChains][kVectors] = {};
   for (int64_t p = first; p < last; ++p) {
     if (points.pixel[p] == kNowhere) {
       continue;
@@ -47,11 +47,11 @@ SHARED_OPS_INLINE void sample(BlockType block, const Points<T>& points, int64_t 
       Vector<T> value[kVectors];
       block.load(corner[k], value);
       for (int i = 0; i < kVectors; ++i) {
-        sum[k % kSums][i] += weight[k] * value[i];
+        sum[k % kChains][i] += weight[k] * value[i];
       }
     }
   }
-  for (int k = 1; k < kSums; ++k) {
+  for (int k = 1; k < kChains; ++k) {
     for (int i = 0; i < kVectors; ++i) {
       sum[0][i] += sum[k][i];
     }
@@ -91,13 +91,12 @@ template <typename scalar_t, typename BlockType, typename T = compute_t<scalar_t
 SHARED_OPS_INLINE void spread(BlockType block, const Points<T>& points, int64_t first, int64_t last,
                               const scalar_t* grad_output, T* sums, int64_t stride, int64_t begin, int64_t end) {
   constexpr int kVectors = BlockType::kVectors;
-  constexpr Block<T, kVectors> kSums;
+  constexpr Block<T, kVectors> row;
   Vector<T> grad[kVectors];
   block.load(grad_output, grad);
   for (int64_t p = first; p < last; ++p) {
     const int64_t pixel = points.pixel[p], right = points.step_x[p], down = points.step_y[p];
-    // nowhere lies below every band
-    if (pixel >= end || pixel + down + right < begin) {
+    if (pixel == kNowhere || pixel >= end || pixel + down + right < begin) {
       continue;
     }
     const int64_t corner[4] = {pixel, pixel + right, pixel + down, pixel + down + right};
@@ -110,11 +109,11 @@ SHARED_OPS_INLINE void spread(BlockType block, const Points<T>& points, int64_t 
       }
       T* at = sums + (corner[k] - begin) * stride;
       Vector<T> sum[kVectors];
-      kSums.load(at, sum);
+      row.load(at, sum);
       for (int i = 0; i < kVectors; ++i) {
         sum[i] += weight[k] * grad[i];
       }
-      kSums.store(at, sum);
+      row.store(at, sum);
     }
   }
 }

@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(kThreads, sizeof(typename V::T) == 8 ? 3 : 6)
       next = stored[own + V::ROUND];
     }
     Point<T> point;
-    const Corners<T> mine = find_corners<T>(geometry, origin, own, own < work.K, current, point);
+    const Corners<T> mine = find_corners<T>(geometry, origin, min(own, work.K - 1), own < work.K, current, point);
 
     const auto dots_of = [&](int j) {
       Dots<T> dots = {};

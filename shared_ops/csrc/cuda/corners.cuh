@@ -92,7 +92,7 @@ __device__ __forceinline__ Corners<T> broadcast(const Corners<T>& mine, int sour
   return corners;
 }
 
-// Where the four pixels lie in memory, in units of `stride`, the distance between two pixels.
+// Where the four pixels lie in memory, in the units of `stride`, the distance between two pixels.
 template <typename Offset>
 struct CornerOffsets {
   Offset at[4];

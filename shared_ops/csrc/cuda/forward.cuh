@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<V>)
         next = stored[own + V::ROUND];
       }
       Point<T> point;
-      const Corners<T> mine = find_corners<T>(geometry, origin, own, own < K, current, point);
+      const Corners<T> mine = find_corners<T>(geometry, origin, min(own, K - 1), own < K, current, point);
 #pragma unroll
       for (int j = 0; j < V::ROUND; ++j) {
         if (k + j < K) {

@@ -60,8 +60,8 @@ __device__ __forceinline__ word_t<V> load_word(const void* address) {
   return __ldg(static_cast<const word_t<V>*>(address));
 }
 
-// Zeros where the vector does not exist, whose address may then be anything. This is not a branch: the loads of several
-// points can be on their way at a time.
+// Zeros where the vector does not exist, whose address may then be anything. For 16 bytes this is not a branch: the
+// loads of several points can be on their way at a time.
 template <typename V>
 __device__ __forceinline__ word_t<V> load_word_if(bool exists, const void* address) {
   word_t<V> word = {};

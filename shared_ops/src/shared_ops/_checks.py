@@ -162,7 +162,7 @@ def check_types(data_name: str, data: Tensor, **others: Tensor) -> None:
             )
         if tensor.dtype == data.dtype or (half and tensor.dtype == torch.float32):
             continue
-        # the operator's autocast rule converts what autocast has left in different types
+        # what autocast has left in different types is brought into one after this check
         if tensor.dtype in DTYPES and torch.is_autocast_enabled(data.device.type):
             continue
         wanted = f'{data.dtype} or torch.float32' if half else f'{data.dtype}'

@@ -93,14 +93,16 @@ def test_only_operators_of_pytorch_are_left(decomposed) -> None:
         torch.testing.assert_close(program.module()(*tensors), module(*tensors), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize('deterministic', [False, True])
 @pytest.mark.parametrize('name', OPERATORS)
-def test_backward(name: str) -> None:
+def test_backward(name: str, deterministic: bool) -> None:
     """For graphs that hold a training step."""
     operator: Operator = OPERATORS[name]
     arguments = operator.flat(operator.make())
     gradient = some_gradient(operator.overload(*arguments))
     function = shared_ops.decompositions()[operator.backward_overload]
-    assert_all_near(function(gradient, *arguments), operator.backward_overload(gradient, *arguments))
+    arguments = (gradient, *arguments, deterministic)
+    assert_all_near(function(*arguments), operator.backward_overload(*arguments))
 
 
 @pytest.mark.needs_onnx

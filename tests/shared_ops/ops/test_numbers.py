@@ -100,6 +100,20 @@ def test_points_that_are_nowhere(
     assert_near(got[3].reshape(-1)[~nowhere], wanted[3].reshape(-1)[~nowhere])
 
 
+@pytest.mark.needs_kernels
+def test_points_that_are_nowhere_hide_everything(operator: Operator, device: str) -> None:
+    """Whatever the values, the weights and the gradient hold. (In plain PyTorch, zero times infinity is NaN.)"""
+    arguments = operator.make(device, torch.float32)
+    data, where, weight = operator.leaves(arguments)
+    data.fill_(math.inf)
+    where.fill_(1e30)
+    weight.fill_(math.nan)
+    flat = operator.flat(arguments)
+    output = operator.overload(*flat)
+    for result in (output, *operator.backward_overload(torch.full_like(output, math.inf), *flat)):
+        assert (result == 0).all()
+
+
 @pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16], ids=str)
 def test_infinite_values_at_the_border_stay_where_they_are(dtype: torch.dtype, operator: Operator, device: str) -> None:
     """A corner that lies outside of the map has no value: not that of the border pixel times a weight of zero."""
