@@ -141,11 +141,9 @@ def build_library(name: str, path: Path, scratch: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if len(INSTRUCTION_SETS) > 1:
         compile_cxx.append('-DSHARED_OPS_X86')
+    variants = {isa: [*LOOP_OPTIONS, f'-DSHARED_OPS_ISA={isa}', *options] for isa, options in INSTRUCTION_SETS.items()}
     objects, commands = [], []
     for source in SOURCES[name]:
-        variants = {
-            isa: [*LOOP_OPTIONS, f'-DSHARED_OPS_ISA={isa}', *options] for isa, options in INSTRUCTION_SETS.items()
-        }
         for variant, options in variants.items() if source == LOOPS else [('', [])]:
             objects.append(str(scratch / f'{Path(source).name}.{variant}.o'))
             commands.append([*compilers[Path(source).suffix], *options, '-c', str(CSRC / source), '-o', objects[-1]])

@@ -84,24 +84,16 @@ class _OfThisPackage:
         """Refuse nothing."""
         return None
 
-    def _types(self, tensors: Tensors) -> tuple[Tensor, Tensor, Tensor]:
-        return tensors.inputs
-
     def bind(self, tensors: Tensors) -> Bound:
         """Give the sizes as Python integers."""
         case = tensors.case
         function = getattr(self._module, case.operator)
         if isinstance(case, AttentionCase):
             shapes, starts = list(case.levels), level_starts(case.levels)
-
-            def attention() -> Tensor:
-                value, locations, weights = self._types(tensors)
-                output: Tensor = function(value, shapes, starts, locations, weights)
-                return output
-
-            return Bound(attention, tensors.inputs)
+            value, locations, weights = tensors.inputs
+            return Bound(lambda: function(value, shapes, starts, locations, weights), tensors.inputs)
         rest = convolution_arguments(case)
-        return Bound(lambda: function(*self._types(tensors), *rest), tensors.inputs)
+        return Bound(lambda: function(*tensors.inputs, *rest), tensors.inputs)
 
 
 class Ours(_OfThisPackage):
@@ -124,9 +116,3 @@ class Plain(_OfThisPackage):
     def missing(self, device: str) -> str | None:
         """Run everywhere."""
         return None
-
-    def _types(self, tensors: Tensors) -> tuple[Tensor, Tensor, Tensor]:
-        # the references want their points in the type of the sums
-        data, where, weights = tensors.inputs
-        dtype = torch.float64 if data.dtype == torch.float64 else torch.float32
-        return data, where.to(dtype), weights.to(dtype)

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__CUDACC__)
 #define SHARED_OPS_INLINE __host__ __device__ __forceinline__
@@ -17,6 +18,10 @@
 #endif
 
 namespace shared_ops {
+
+// The type of positions and sums for values of type scalar_t.
+template <typename scalar_t>
+using compute_t = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
 
 // What numbers and vectors of numbers write differently. The CPU adds its vectors.
 template <typename T>

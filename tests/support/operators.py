@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import shared_ops
+from shared_ops._sampling import compute_dtype
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 HALF = (torch.float16, torch.bfloat16)
@@ -20,10 +21,6 @@ HALF = (torch.float16, torch.bfloat16)
 # of the sums; 6e-4 in float16 and 6e-3 in bfloat16, which is what rounding the values and the result costs (the
 # types resolve 2^-11 and 2^-8), since all sums are float32.
 TOLERANCES = {torch.float64: 1e-13, torch.float32: 5e-6, torch.float16: 2e-3, torch.bfloat16: 2e-2}
-
-
-def compute_dtype(dtype: torch.dtype) -> torch.dtype:
-    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def _arguments(

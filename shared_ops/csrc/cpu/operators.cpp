@@ -57,8 +57,13 @@ constexpr int64_t kAttentionRows = 16, kWindowRows = 4;
 // Sums of a column that are not worth saving.
 constexpr int64_t kSmallColumn = 256 * 1024;  // bytes
 
+// The tensors as the loops read them. They must outlive the problem that points into them.
 struct Inputs {
-  Tensor value, points, weights;
+  Inputs(const Tensor& value, const Tensor& points, const Tensor& weights)
+      : value(torch::stable::contiguous(value)),
+        points(torch::stable::contiguous(points)),
+        weights(torch::stable::contiguous(weights)) {}
+  const Tensor value, points, weights;
 };
 
 // Chooses how the gradient of the values is split over threads: as many heads at a time as fit a core's cache, but no
@@ -112,6 +117,19 @@ Problem make_problem(const Sizes& s, const Inputs& inputs) {
   return problem;
 }
 
+Problem make_problem(const Attention& attention, const Inputs& inputs) {
+  Problem problem = make_problem(attention.sizes, inputs);
+  problem.levels = attention.levels.data();
+  problem.level_count = static_cast<int64_t>(attention.levels.size());
+  return problem;
+}
+
+Problem make_problem(const Convolution& convolution, const Inputs& inputs) {
+  Problem problem = make_problem(convolution.sizes, inputs);
+  problem.window = convolution.window;
+  return problem;
+}
+
 void run(const Problem& problem, int64_t units, int64_t samples,
          void (*loop)(const Problem&, int64_t begin, int64_t end)) {
   if (units == 0) {
@@ -147,18 +165,12 @@ std::tuple<Tensor, Tensor, Tensor> backward(Problem& problem, const Tensor& grad
   return {grad_value, grad_points, grad_weights};
 }
 
-Inputs contiguous(const Tensor& value, const Tensor& points, const Tensor& weights) {
-  return {torch::stable::contiguous(value), torch::stable::contiguous(points), torch::stable::contiguous(weights)};
-}
-
 Tensor ms_deform_attn(const Tensor& value, std::vector<int64_t> spatial_shapes, std::vector<int64_t> level_start_index,
                       const Tensor& sampling_locations, const Tensor& attention_weights) {
   const auto attention =
       check_attention(value, spatial_shapes, level_start_index, sampling_locations, attention_weights);
-  const Inputs inputs = contiguous(value, sampling_locations, attention_weights);
-  Problem problem = make_problem(attention.sizes, inputs);
-  problem.levels = attention.levels.data();
-  problem.level_count = static_cast<int64_t>(attention.levels.size());
+  const Inputs inputs(value, sampling_locations, attention_weights);
+  Problem problem = make_problem(attention, inputs);
   return forward(problem, value, attention.output_shape);
 }
 
@@ -170,10 +182,8 @@ std::tuple<Tensor, Tensor, Tensor> ms_deform_attn_backward(const Tensor& grad_ou
   const auto attention =
       check_attention(value, spatial_shapes, level_start_index, sampling_locations, attention_weights);
   check_grad_output("ms_deform_attn", grad_output, value, attention.output_shape);
-  const Inputs inputs = contiguous(value, sampling_locations, attention_weights);
-  Problem problem = make_problem(attention.sizes, inputs);
-  problem.levels = attention.levels.data();
-  problem.level_count = static_cast<int64_t>(attention.levels.size());
+  const Inputs inputs(value, sampling_locations, attention_weights);
+  Problem problem = make_problem(attention, inputs);
   return backward(problem, grad_output, value, sampling_locations, attention_weights);
 }
 
@@ -182,9 +192,8 @@ Tensor dcnv3(const Tensor& input, const Tensor& offset, const Tensor& mask, std:
              double offset_scale) {
   const auto convolution =
       check_convolution(input, offset, mask, kernel_size, stride, padding, dilation, groups, offset_scale);
-  const Inputs inputs = contiguous(input, offset, mask);
-  Problem problem = make_problem(convolution.sizes, inputs);
-  problem.window = convolution.window;
+  const Inputs inputs(input, offset, mask);
+  Problem problem = make_problem(convolution, inputs);
   return forward(problem, input, convolution.output_shape);
 }
 
@@ -196,9 +205,8 @@ std::tuple<Tensor, Tensor, Tensor> dcnv3_backward(const Tensor& grad_output, con
   const auto convolution =
       check_convolution(input, offset, mask, kernel_size, stride, padding, dilation, groups, offset_scale);
   check_grad_output("dcnv3", grad_output, input, convolution.output_shape);
-  const Inputs inputs = contiguous(input, offset, mask);
-  Problem problem = make_problem(convolution.sizes, inputs);
-  problem.window = convolution.window;
+  const Inputs inputs(input, offset, mask);
+  Problem problem = make_problem(convolution, inputs);
   return backward(problem, grad_output, input, offset, mask);
 }
 

@@ -14,16 +14,4 @@ struct Half {
   uint16_t bits;
 };
 
-// The type of positions and sums.
-template <typename scalar_t>
-struct Compute {
-  using type = float;
-};
-template <>
-struct Compute<double> {
-  using type = double;
-};
-template <typename scalar_t>
-using compute_t = typename Compute<scalar_t>::type;
-
 }  // namespace shared_ops

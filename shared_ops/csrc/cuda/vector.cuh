@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "../bilinear.h"
+
 // The device that is compiled for; the tests run all of them on the host.
 #if !defined(SHARED_OPS_CUDA_ARCH)
 #if defined(__CUDA_ARCH__)
@@ -22,10 +24,6 @@ namespace shared_ops {
 // How many neighbours one atomic addition takes, from compute capability 9.0 on four floats.
 template <typename T>
 constexpr int kAtomicSize = SHARED_OPS_CUDA_ARCH >= 900 && std::is_same_v<T, float> ? 4 : 1;
-
-// The type of positions and sums.
-template <typename scalar_t>
-using compute_t = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
 
 template <typename scalar_t, int SIZE>
 struct alignas(sizeof(scalar_t) * SIZE) Vector {

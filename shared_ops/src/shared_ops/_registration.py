@@ -52,8 +52,7 @@ def register(
 
     def fallback_backward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
         warn_of_reference(arguments[0].device.type)
-        # PyTorch's own operators, of which it is made, ask for themselves whether they must be deterministic
-        return backward(*arguments[: len(kinds) + 1])
+        return backward(*arguments)
 
     # a device's own kernels come before these
     registry.impl(name, fallback, 'CompositeExplicitAutograd')

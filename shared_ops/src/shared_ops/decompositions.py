@@ -1,11 +1,9 @@
 """The operators as PyTorch's own: for programs that leave PyTorch, where no kernel of ours runs."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from . import reference
 from .ms_deform_attn import backward, forward
@@ -30,17 +28,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
     operators = torch.ops.shared_ops
     return {
         operators.ms_deform_attn.default: forward,
-        operators._ms_deform_attn_backward.default: _with_flag(backward),
+        operators._ms_deform_attn_backward.default: backward,
         operators.dcnv3.default: reference.dcnv3,
-        operators._dcnv3_backward.default: _with_flag(reference.dcnv3_backward),
+        operators._dcnv3_backward.default: reference.dcnv3_backward,
     }
-
-
-def _with_flag(backward: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
-    """Take the operator's last argument too, which PyTorch's own operators find out for themselves."""
-    parameters = len(inspect.signature(backward).parameters)
-
-    def decomposition(*arguments: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        return backward(*arguments[:parameters])
-
-    return decomposition

@@ -81,10 +81,13 @@ def backward(
     level_start_index: list[int],
     locations: Tensor,
     weights: Tensor,
+    deterministic: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Do what the operator's backward does in plain PyTorch."""
     shapes = _unflatten(spatial_shapes)
-    return reference.ms_deform_attn_backward(grad_output, value, shapes, level_start_index, locations, weights)
+    return reference.ms_deform_attn_backward(
+        grad_output, value, shapes, level_start_index, locations, weights, deterministic
+    )
 
 
 def _output_shape(

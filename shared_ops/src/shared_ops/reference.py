@@ -69,6 +69,7 @@ def ms_deform_attn_backward(
     level_start_index: Sequence[int],
     sampling_locations: Tensor,
     attention_weights: Tensor,
+    deterministic: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of :func:`ms_deform_attn`.
 
@@ -79,6 +80,7 @@ def ms_deform_attn_backward(
         level_start_index: first position of every level in S.
         sampling_locations: ``[N, Lq, M, L, P, 2]``.
         attention_weights: ``[N, Lq, M, L, P]``.
+        deterministic: changes nothing here: PyTorch's own operators find out for themselves.
 
     Returns:
         The gradients of ``value``, ``sampling_locations`` and ``attention_weights``, in their shapes and types.
@@ -237,6 +239,7 @@ def dcnv3_backward(
     dilation: Sequence[int],
     groups: int,
     offset_scale: float,
+    deterministic: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of :func:`dcnv3`.
 
@@ -251,6 +254,7 @@ def dcnv3_backward(
         dilation: pixels between two points of a kernel.
         groups: G.
         offset_scale: factor of the kernel, around its centre, and of the offsets.
+        deterministic: changes nothing here: PyTorch's own operators find out for themselves.
 
     Returns:
         The gradients of ``input``, ``offset`` and ``mask``, in their shapes and types.

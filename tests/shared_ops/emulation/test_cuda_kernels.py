@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from shared_ops import reference
+from support.operators import OPERATORS, Operator
+
+ATTENTION, CONVOLUTION = OPERATORS['ms_deform_attn'], OPERATORS['dcnv3']
 
 HALVES = (torch.float16, torch.bfloat16)
 # Largest difference over largest value: rounding of the result, and of float32 sums and positions.
@@ -27,50 +29,36 @@ def assert_near(got: Tensor, wanted: Tensor, type_of_points: torch.dtype | None 
     assert difference <= TOLERANCES[type_of_points or got.dtype] * max(wanted.abs().max().item(), 1e-12)
 
 
-def draw_attention(
-    types: tuple[torch.dtype, torch.dtype], N: int, M: int, D: int, Lq: int, P: int, shapes: list[tuple[int, int]]
-) -> SimpleNamespace:
-    """Draw arguments of the attention and of its backward; many points lie outside of the maps."""
-    value_type, point_type = types
-    L, S = len(shapes), sum(h * w for h, w in shapes)
-    weights = torch.randn(N, Lq, M, L * P, dtype=torch.float64).softmax(-1).reshape(N, Lq, M, L, P)
-    return SimpleNamespace(
-        value=torch.randn(N, S, M, D, dtype=torch.float64).to(value_type),
-        shapes=shapes,
-        starts=[sum(h * w for h, w in shapes[:level]) for level in range(L)],
-        locations=(torch.rand(N, Lq, M, L, P, 2, dtype=torch.float64) * 1.6 - 0.3).to(point_type),
-        weights=weights.to(point_type),
-        grad_output=torch.randn(N, Lq, M * D, dtype=torch.float64).to(value_type),
-    )
-
-
-def run_attention(kernels: object, a: SimpleNamespace, deterministic: bool = False) -> list[Tensor]:
-    flat = [size for shape in a.shapes for size in shape]
-    arguments = (a.value, flat, a.starts, a.locations, a.weights)
-    return [
-        kernels.ms_deform_attn(*arguments),
-        *kernels.ms_deform_attn_backward(a.grad_output, *arguments, deterministic),
-    ]
-
-
-def expect_attention(a: SimpleNamespace) -> list[Tensor]:
-    arguments = (a.value.double(), a.shapes, a.starts, a.locations.double(), a.weights.double())
-    return [
-        reference.ms_deform_attn(*arguments),
-        *reference.ms_deform_attn_backward(a.grad_output.double(), *arguments),
-    ]
-
-
 def assert_all_near(got: list[Tensor], wanted: list[Tensor]) -> None:
     for one, other in zip(got, wanted, strict=True):
         assert_near(one, other)
+
+
+def draw(operator: Operator, types: tuple[torch.dtype, torch.dtype], **sizes: object) -> tuple[SimpleNamespace, Tensor]:
+    """Draw arguments, with values and points of ``types``, and a gradient of the output."""
+    arguments = operator.make(dtype=types[0], points=types[1], **sizes)
+    output = operator.reference(**vars(operator.converted(arguments, torch.float64)))
+    return arguments, torch.randn_like(output).to(types[0])
+
+
+def run(
+    kernels: object, operator: Operator, arguments: SimpleNamespace, grad_output: Tensor, deterministic: bool = False
+) -> list[Tensor]:
+    flat = operator.flat(arguments)
+    backward = getattr(kernels, f'{operator.name}_backward')
+    return [getattr(kernels, operator.name)(*flat), *backward(grad_output, *flat, deterministic)]
+
+
+def expect(operator: Operator, arguments: SimpleNamespace, grad_output: Tensor) -> list[Tensor]:
+    exact = vars(operator.converted(arguments, torch.float64))
+    return [operator.reference(**exact), *operator.reference_backward(grad_output.double(), **exact)]
 
 
 def sizes(N: int, M: int, D: int, Lq: int, P: int, *shapes: tuple[int, int]) -> dict[str, object]:
     return {'N': N, 'M': M, 'D': D, 'Lq': Lq, 'P': P, 'shapes': list(shapes)}
 
 
-ATTENTION = {
+LEVELS = {
     'one level': sizes(2, 3, 32, 5, 4, (6, 8)),
     'three levels': sizes(2, 3, 32, 5, 4, (6, 8), (3, 4), (1, 2)),
     'four levels': sizes(1, 2, 32, 7, 4, (6, 8), (3, 4), (1, 2), (5, 1)),
@@ -85,117 +73,60 @@ ATTENTION = {
 }
 
 
-@pytest.mark.parametrize('deterministic', [False, True], ids=['atomic', 'deterministic'])
-@pytest.mark.parametrize('types', TYPES, ids=IDS)
-@pytest.mark.parametrize('name', ATTENTION)
-def test_attention(kernels, name, types, deterministic) -> None:
-    drawn = draw_attention(types, **ATTENTION[name])
-    assert_all_near(run_attention(kernels, drawn, deterministic), expect_attention(drawn))
-
-
-def window_as_attention(
-    input: Tensor, offset: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int],
-    dilation: tuple[int, int], groups: int, scale: float,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Return value and locations with which attention to one level does what DCNv3 does, and weights' shape."""
-    N, H, W, C = input.shape
-    _, rows, columns, _ = offset.shape
-    taps_x, taps_y = torch.meshgrid(torch.arange(kernel[1]), torch.arange(kernel[0]), indexing='ij')
-    offsets = offset.reshape(N, rows * columns, groups, kernel[0] * kernel[1], 2)
-    positions = []
-    for axis, taps, outputs in (
-        (1, taps_x, torch.arange(columns).repeat(rows)), (0, taps_y, torch.arange(rows).repeat_interleave(columns))
-    ):  # fmt: skip
-        centre = dilation[axis] * (kernel[axis] - 1) // 2
-        begin = (outputs * stride[axis] - padding[axis] + centre).double() - centre * scale
-        moved = taps.flatten() * dilation[axis] + offsets[..., 1 - axis]
-        positions.append(begin[:, None, None] + moved * scale)
-    size = torch.tensor([W, H], dtype=torch.float64)
-    locations = (torch.stack(positions, -1) + 0.5) / size  # [N, Q, G, K, 2]
-    return input.reshape(N, H * W, groups, C // groups), locations.unsqueeze(3)
-
-
-def draw_window(
-    types: tuple[torch.dtype, torch.dtype], N: int, G: int, D: int, size: tuple[int, int], kernel: tuple[int, int],
-    stride: tuple[int, int] = (1, 1), padding: tuple[int, int] = (0, 0), dilation: tuple[int, int] = (1, 1),
-    scale: float = 1.0,
-) -> SimpleNamespace:  # fmt: skip
-    """Draw arguments of DCNv3 and of its backward."""
-    value_type, point_type = types
-    rows, columns = ((size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in (0, 1))
-    K = kernel[0] * kernel[1]
-    mask = torch.randn(N, rows, columns, G, K, dtype=torch.float64).softmax(-1)
-    return SimpleNamespace(
-        input=torch.randn(N, *size, G * D, dtype=torch.float64).to(value_type),
-        offset=(torch.randn(N, rows, columns, G * K * 2, dtype=torch.float64)).to(point_type),
-        mask=mask.reshape(N, rows, columns, G * K).to(point_type),
-        window=(kernel, stride, padding, dilation, G, scale),
-        grad_output=torch.randn(N, rows, columns, G * D, dtype=torch.float64).to(value_type),
-    )
-
-
-def run_window(kernels: object, c: SimpleNamespace, deterministic: bool = False) -> list[Tensor]:
-    arguments = (c.input, c.offset, c.mask, *c.window)
-    return [kernels.dcnv3(*arguments), *kernels.dcnv3_backward(c.grad_output, *arguments, deterministic)]
-
-
-def expect_window(c: SimpleNamespace) -> list[Tensor]:
-    N, H, W, C = c.input.shape
-    G, scale = c.window[-2:]
-    value, locations = window_as_attention(c.input.double(), c.offset.double(), *c.window)
-    weights = c.mask.double().reshape(N, -1, G, 1, math.prod(c.window[0]))
-    grad = c.grad_output.double().reshape(N, -1, C)
-    arguments = (value, [(H, W)], [0], locations, weights)
-    grad_value, grad_locations, grad_weights = reference.ms_deform_attn_backward(grad, *arguments)
-    grad_offset = grad_locations * scale / torch.tensor([W, H], dtype=torch.float64)
-    return [
-        reference.ms_deform_attn(*arguments).reshape(c.grad_output.shape),
-        grad_value.reshape(c.input.shape),
-        grad_offset.reshape(c.offset.shape),
-        grad_weights.reshape(c.mask.shape),
-    ]
+def window(
+    N: int, G: int, D: int, size: tuple[int, int], kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0), dilation: tuple[int, int] = (1, 1), offset_scale: float = 1.0,
+) -> dict[str, object]:  # fmt: skip
+    return {
+        'N': N, 'G': G, 'D': D, 'H': size[0], 'W': size[1], 'kernel_size': kernel_size, 'stride': stride,
+        'padding': padding, 'dilation': dilation, 'offset_scale': offset_scale,
+    }  # fmt: skip
 
 
 WINDOWS = {
-    '3x3': {'N': 2, 'G': 3, 'D': 16, 'size': (4, 5), 'kernel': (3, 3), 'padding': (1, 1)},
-    '3x3 wide': {'N': 1, 'G': 2, 'D': 32, 'size': (5, 4), 'kernel': (3, 3), 'padding': (1, 1), 'scale': 2.0},
-    '5x5': {'N': 2, 'G': 1, 'D': 16, 'size': (3, 4), 'kernel': (5, 5), 'padding': (2, 2)},
-    '1x1': {'N': 3, 'G': 2, 'D': 16, 'size': (2, 3), 'kernel': (1, 1)},
-    'anisotropic': {
-        'N': 2, 'G': 3, 'D': 12, 'size': (7, 9), 'kernel': (3, 2), 'stride': (2, 1), 'padding': (1, 2),
-        'dilation': (1, 3), 'scale': 0.7,
-    },
-    'nine taps in a row': {'N': 1, 'G': 2, 'D': 16, 'size': (3, 11), 'kernel': (1, 9), 'padding': (0, 4)},
-}  # fmt: skip
+    '3x3': window(2, 3, 16, (4, 5), (3, 3), padding=(1, 1)),
+    '3x3 wide': window(1, 2, 32, (5, 4), (3, 3), padding=(1, 1), offset_scale=2.0),
+    '5x5': window(2, 1, 16, (3, 4), (5, 5), padding=(2, 2)),
+    '1x1': window(3, 2, 16, (2, 3), (1, 1)),
+    'anisotropic': window(2, 3, 12, (7, 9), (3, 2), (2, 1), (1, 2), (1, 3), offset_scale=0.7),
+    'nine taps in a row': window(1, 2, 16, (3, 11), (1, 9), padding=(0, 4)),
+}
+CASES = {
+    **{name: (ATTENTION, drawn) for name, drawn in LEVELS.items()},
+    **{name: (CONVOLUTION, drawn) for name, drawn in WINDOWS.items()},
+}
 
 
 @pytest.mark.parametrize('deterministic', [False, True], ids=['atomic', 'deterministic'])
 @pytest.mark.parametrize('types', TYPES, ids=IDS)
-@pytest.mark.parametrize('name', WINDOWS)
-def test_window(kernels, name, types, deterministic) -> None:
-    drawn = draw_window(types, **WINDOWS[name])
-    assert_all_near(run_window(kernels, drawn, deterministic), expect_window(drawn))
+@pytest.mark.parametrize('name', CASES)
+def test_numbers(kernels, name, types, deterministic) -> None:
+    operator, sizes_of_case = CASES[name]
+    drawn = draw(operator, types, **sizes_of_case)
+    assert_all_near(run(kernels, operator, *drawn, deterministic), expect(operator, *drawn))
 
 
 @pytest.mark.parametrize('deterministic', [False, True], ids=['atomic', 'deterministic'])
 @pytest.mark.parametrize('D', [16, 5])
 def test_points_that_do_not_count(kernels, D, deterministic) -> None:
     """They read nothing, so not even an infinite value shows, and have no gradient."""
-    drawn = draw_attention((torch.float32, torch.float32), N=2, M=3, D=D, Lq=5, P=3, shapes=[(4, 6), (2, 1)])
+    types = (torch.float32, torch.float32)
+    arguments, grad_output = draw(ATTENTION, types, **sizes(2, 3, D, 5, 3, (4, 6), (2, 1)))
     far = torch.tensor([math.nan, math.inf, -math.inf, 1e30, -1e30, 3e9, -0.5])
-    drawn.locations[..., 0] = far[torch.arange(drawn.weights.numel()) % len(far)].reshape(drawn.weights.shape)
-    drawn.value.fill_(math.inf)
-    for got in run_attention(kernels, drawn, deterministic):
+    weights = arguments.attention_weights
+    arguments.sampling_locations[..., 0] = far[torch.arange(weights.numel()) % len(far)].reshape(weights.shape)
+    arguments.value.fill_(math.inf)
+    for got in run(kernels, ATTENTION, arguments, grad_output, deterministic):
         assert (got == 0).all()
 
 
 @pytest.mark.parametrize('deterministic', [False, True], ids=['atomic', 'deterministic'])
 def test_infinite_gradient_reaches_its_pixels_alone(kernels, deterministic) -> None:
-    drawn = draw_attention((torch.float32, torch.float32), N=1, M=2, D=8, Lq=3, P=1, shapes=[(3, 140)])
-    drawn.locations.fill_(0.5)
-    drawn.locations[0, 1, 1] = torch.tensor([100.75 / 140, 1.25 / 3])
-    drawn.grad_output[0, 1, 8 + 3] = math.inf
-    grad_value = run_attention(kernels, drawn, deterministic)[1]
+    arguments, grad_output = draw(ATTENTION, (torch.float32, torch.float32), **sizes(1, 2, 8, 3, 1, (3, 140)))
+    arguments.sampling_locations.fill_(0.5)
+    arguments.sampling_locations[0, 1, 1] = torch.tensor([100.75 / 140, 1.25 / 3])
+    grad_output[0, 1, 8 + 3] = math.inf
+    grad_value = run(kernels, ATTENTION, arguments, grad_output, deterministic)[1]
     infinite = grad_value.isinf().nonzero().tolist()
     assert infinite == [[0, pixel, 1, 3] for pixel in (100, 101, 240, 241)]
     assert not grad_value.isnan().any()
@@ -204,35 +135,38 @@ def test_infinite_gradient_reaches_its_pixels_alone(kernels, deterministic) -> N
 @pytest.mark.parametrize('N, shape, M', [(3, (128, 128), 4), (1, (256, 256), 3)], ids=['images', 'heads'])
 def test_half_precision_in_shares(kernels, N, shape, M) -> None:
     """The float32 sums of these take more than kSmallSums, so images, or heads, are worked on in turn."""
-    drawn = draw_attention((torch.bfloat16, torch.float32), N=N, M=M, D=16, Lq=7, P=3, shapes=[shape])
-    assert_all_near(run_attention(kernels, drawn), expect_attention(drawn))
+    drawn = draw(ATTENTION, (torch.bfloat16, torch.float32), **sizes(N, M, 16, 7, 3, shape))
+    assert_all_near(run(kernels, ATTENTION, *drawn), expect(ATTENTION, *drawn))
 
 
 def test_views(kernels) -> None:
     """Arguments need be neither contiguous nor begin at a multiple of 16 bytes."""
-    drawn = draw_attention((torch.float16, torch.float16), N=2, M=3, D=16, Lq=5, P=3, shapes=[(4, 6)])
-    wanted = run_attention(kernels, drawn)
-    for name in ('value', 'locations', 'weights', 'grad_output'):
-        tensor = getattr(drawn, name)
-        shifted = torch.cat([tensor.new_zeros(1), tensor.flatten()])[1:].reshape(tensor.shape)
-        assert shifted.data_ptr() % 16 != 0
-        setattr(drawn, name, shifted)
-    assert_all_near(run_attention(kernels, drawn), [tensor.double() for tensor in wanted])
-    drawn.value = drawn.value.transpose(1, 2).contiguous().transpose(1, 2)
-    drawn.grad_output = drawn.grad_output.transpose(0, 1).contiguous().transpose(0, 1)
-    assert_all_near(run_attention(kernels, drawn), [tensor.double() for tensor in wanted])
+    arguments, grad_output = draw(ATTENTION, (torch.float16, torch.float16), **sizes(2, 3, 16, 5, 3, (4, 6)))
+    wanted = [tensor.double() for tensor in run(kernels, ATTENTION, arguments, grad_output)]
+
+    def shifted(tensor: Tensor) -> Tensor:
+        view = torch.cat([tensor.new_zeros(1), tensor.flatten()])[1:].reshape(tensor.shape)
+        assert view.data_ptr() % 16 != 0
+        return view
+
+    arguments = ATTENTION.replaced(arguments, map(shifted, ATTENTION.leaves(arguments)))
+    grad_output = shifted(grad_output)
+    assert_all_near(run(kernels, ATTENTION, arguments, grad_output), wanted)
+    arguments.value = arguments.value.transpose(1, 2).contiguous().transpose(1, 2)
+    grad_output = grad_output.transpose(0, 1).contiguous().transpose(0, 1)
+    assert_all_near(run(kernels, ATTENTION, arguments, grad_output), wanted)
 
 
 @pytest.mark.parametrize('deterministic', [False, True], ids=['atomic', 'deterministic'])
 @pytest.mark.parametrize('N, Lq', [(0, 5), (2, 0)])
 def test_empty(kernels, N, Lq, deterministic) -> None:
-    drawn = draw_attention((torch.float16, torch.float32), N=N, M=3, D=16, Lq=Lq, P=3, shapes=[(4, 6)])
-    output, *gradients = run_attention(kernels, drawn, deterministic)
+    drawn = draw(ATTENTION, (torch.float16, torch.float32), **sizes(N, 3, 16, Lq, 3, (4, 6)))
+    output, *gradients = run(kernels, ATTENTION, *drawn, deterministic)
     assert output.shape == (N, Lq, 48)
     assert all((gradient == 0).all() for gradient in gradients)
 
 
 def test_too_many_levels(kernels) -> None:
-    drawn = draw_attention((torch.float32, torch.float32), N=1, M=1, D=4, Lq=1, P=1, shapes=[(1, 1)] * 65)
+    drawn = draw(ATTENTION, (torch.float32, torch.float32), **sizes(1, 1, 4, 1, 1, *[(1, 1)] * 65))
     with pytest.raises(RuntimeError, match='at most 64 levels, got 65'):
-        run_attention(kernels, drawn)
+        run(kernels, ATTENTION, *drawn)
