@@ -111,6 +111,12 @@ def test_truncated_file(tmp_path: Path, kept: float, legacy: bool) -> None:
         load_from_file(str(tmp_path / 'part.pth'))
 
 
+def test_a_missing_device_is_not_the_files_fault(tmp_path: Path) -> None:
+    torch.save({'state_dict': {'weight': torch.rand(3)}}, tmp_path / 'good.pth')
+    with pytest.raises(RuntimeError, match='deserialize object on'):
+        load_from_file(str(tmp_path / 'good.pth'), map_location='cuda:99')
+
+
 @pytest.mark.parametrize(
     ('content', 'reason'),
     [

@@ -26,6 +26,8 @@ WEIGHTS = ('state_dict', 'model', 'module')
 SOURCE = 'checkpoint_file'
 # How torch's unpickler says that a file names a function or class that it must not have.
 _ASKS_FOR_CODE = r'GLOBAL|Unsupported (global|class|use)|call reduce|Can only'
+# What torch.load says of a device that is not there, or of memory that is not enough: the file is as good as before.
+_NOT_THE_FILES_FAULT = r'(?i)deserialize object on|out of memory|allocate memory'
 
 
 def load_from_file(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
@@ -68,6 +70,7 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not PyTorch's, is damaged, or asks for code to be run.
+        RuntimeError: PyTorch's own, where memory or the device of ``map_location`` is missing.
     """
     if not path.is_file():
         what = 'is a folder' if path.is_dir() else 'does not exist'
@@ -94,6 +97,8 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
             f'checkpoint {path} is not a file of PyTorch, or is damaged: {first_line(error, _ASKS_FOR_CODE)}'
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        if re.search(_NOT_THE_FILES_FAULT, str(error)):
+            raise
         raise ValueError(
             f'checkpoint {path} ({path.stat().st_size} bytes) is truncated or damaged: {first_line(error)}; '
             f'download it again'
