@@ -1,5 +1,7 @@
 """What an original config, written for MMSegmentation 0.x and mmdet 2, says in the words of 1.x and 3."""
 
+from support.reference import new_schema
+
 # Said by the originals, and the only thing that the layers of mmdet 3 do.
 FIXED = {
     'pixel_decoder.encoder.type': 'DetrTransformerEncoder',
@@ -46,18 +48,12 @@ def mask2former_head(old):
     for key, value in FIXED.items():
         assert flat.pop(key) == value, key
     classes = flat.pop('num_things_classes') + flat.pop('num_stuff_classes')
-    # the layer takes its feed-forward network from ffn_cfgs
-    flat.pop('transformer_decoder.transformerlayers.feedforward_channels')
     flat['pixel_decoder.type'] = 'mmdet.' + flat['pixel_decoder.type']
     for loss in ('loss_cls', 'loss_mask', 'loss_dice'):
         flat[f'{loss}.type'] = 'mmdet.' + flat[f'{loss}.type']
-    new = {'num_classes': classes, **flat, 'type': 'SemanticMask2FormerHead'}
-    for key in [key for key in new if 'transformerlayers' in key]:
-        value = new.pop(key)
-        renamed = key.replace('transformerlayers', 'layer_cfg').replace('ffn_cfgs', 'ffn_cfg')
-        new[renamed.replace('attn_cfgs', 'self_attn_cfg')] = value
-        if key.startswith('transformer_decoder'):
-            new[renamed.replace('attn_cfgs', 'cross_attn_cfg')] = value
+    renamed = new_schema({f'.{key}': value for key, value in flat.items()})
+    new = {key.removeprefix('.'): value for key, value in renamed.items()}
+    new.update(num_classes=classes, type='SemanticMask2FormerHead')
     for part in ('pixel_decoder.encoder', 'transformer_decoder'):
         new.setdefault(f'{part}.layer_cfg.ffn_cfg.with_cp', False)
     return _nested(new)
