@@ -76,7 +76,7 @@ def single_scale_pipeline(old):
     """Return an original test pipeline for its only scale, without its mirror image."""
     load, augment = old
     assert 'img_ratios' not in augment
-    steps = [transform[0] for transform in _steps(augment['transforms'], [augment['img_scale']], flip=False)]
+    steps = [transform[0] for transform in _steps(augment['transforms'], [tuple(augment['img_scale'])], flip=False)]
     return [load, *steps, {'type': 'LoadAnnotations'}, {'type': 'PackSegInputs'}]
 
 
@@ -84,7 +84,7 @@ def multi_scale_pipeline(old):
     """Return an original test pipeline with all its views."""
     load, augment = old
     width, height = augment['img_scale']
-    scales = [[int(width * ratio), int(height * ratio)] for ratio in augment.get('img_ratios', [1.0])]
+    scales = [(int(width * ratio), int(height * ratio)) for ratio in augment.get('img_ratios', [1.0])]
     steps = _steps(augment['transforms'], scales, flip=augment['flip'])
     pack = {'type': 'PackSegInputs'}
     if any(step[0]['type'] == 'PadShortSide' for step in steps):
@@ -93,6 +93,14 @@ def multi_scale_pipeline(old):
             'flip_direction', 'reduce_zero_label', 'padding_size',
         ]  # fmt: skip
     return [load, {'type': 'TestTimeAug', 'transforms': [*steps, [{'type': 'LoadAnnotations'}], [pack]]}]
+
+
+def padded_to(old):
+    """Return the (height, width) to which an original test pipeline fills up after the normalization, or None."""
+    names = [transform['type'] for transform in old[1]['transforms']]
+    if 'PadShortSide' not in names or names.index('PadShortSide') < names.index('Normalize'):
+        return None
+    return [transforms(old)['PadShortSide']['size']] * 2
 
 
 def _steps(old, scales, flip):

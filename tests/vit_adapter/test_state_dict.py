@@ -27,8 +27,9 @@ class TestEveryConfig:
     def test_loads_strictly(self, model):
         # without values, which are loaded for the forward cases
         _, ours, manifest = model
+        originals = manifest['keys']
         checkpoint = {
-            key: torch.empty(shape, dtype=getattr(torch, dtype), device='meta') for key, shape, dtype in manifest['keys']
+            key: torch.empty(shape, dtype=getattr(torch, dtype), device='meta') for key, shape, dtype in originals
         }
         ours.load_state_dict(checkpoint, strict=True)
         missing = next(key for key in checkpoint if key.endswith('.weight'))
