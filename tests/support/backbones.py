@@ -27,8 +27,8 @@ STARTS_AT_ZERO = (
 
 
 def arguments(name: str, **changes: object) -> dict[str, object]:
-    """Return the arguments of a small backbone; a change to ``...`` leaves an argument out."""
-    return {key: value for key, value in {**SMALL[name], **changes}.items() if value is not ...}
+    """Return the arguments of a small backbone."""
+    return {**SMALL[name], **changes}
 
 
 def small(name: str, **changes: object) -> nn.Module:
