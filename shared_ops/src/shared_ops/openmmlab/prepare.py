@@ -1,5 +1,8 @@
 """One call that makes OpenMMLab's packages importable and our parts known to them."""
 
+import contextlib
+import io
+
 from .compiled_ops import install_stand_in
 from .installation import check_installation
 
@@ -20,7 +23,6 @@ def prepare() -> None:
     from . import (  # noqa: F401
         augmented_test,
         checkpoint_hook,
-        datasets,
         distributed,
         layer_decay,
         resume,
@@ -28,5 +30,8 @@ def prepare() -> None:
         transforms,
     )
     from .checkpoint import register_loaders
+
+    with contextlib.redirect_stdout(io.StringIO()):  # MMSegmentation's data sets print debugging lines
+        from . import datasets  # noqa: F401
 
     register_loaders()
