@@ -12,7 +12,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 from shared_ops.vit import Attention, WindowedAttention
-from support import backbones
+from support import backbone_checks
 
 SMALL = {
     'embed_dim': 24,
@@ -44,26 +44,26 @@ class TestAsEveryBackbone:
     @settings(max_examples=25)
     @given(height=st.integers(1, 100), width=st.integers(1, 100))
     def test_every_size_works(self, height: int, width: int) -> None:
-        backbones.check_size(BACKBONE, height, width, channels=24)
+        backbone_checks.check_size(BACKBONE, height, width, channels=24)
 
     def test_other_sizes_are_those_of_the_padded_image(self) -> None:
-        backbones.check_padding(BACKBONE)
+        backbone_checks.check_padding(BACKBONE)
 
     def test_batches(self) -> None:
-        backbones.check_batches(BACKBONE)
+        backbone_checks.check_batches(BACKBONE)
 
     def test_recomputed_activations_give_the_same_step(self) -> None:
-        backbones.check_recomputing(lambda with_cp: small(with_cp=with_cp).double())
+        backbone_checks.check_recomputing(lambda with_cp: small(with_cp=with_cp).double())
 
     def test_autocast(self) -> None:
-        backbones.check_autocast(BACKBONE)
+        backbone_checks.check_autocast(BACKBONE)
 
     @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16], ids=str)
     def test_half_precision_weights(self, dtype: torch.dtype) -> None:
-        backbones.check_half_precision(BACKBONE, dtype)
+        backbone_checks.check_half_precision(BACKBONE, dtype)
 
     def test_copies_and_export(self) -> None:
-        backbones.check_copies(BACKBONE)
+        backbone_checks.check_copies(BACKBONE)
 
 
 class TestOptions:
