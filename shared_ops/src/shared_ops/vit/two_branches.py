@@ -84,7 +84,7 @@ class TwoBranches(FeaturePyramid):
         x: Tensor,
         height: int,
         width: int,
-        blocks: nn.ModuleList,
+        blocks: nn.ModuleList | Sequence[TrunkBlock],
         class_token: Tensor | None = None,
     ) -> list[Tensor]:
         """Run the trunk and the pyramid beside it.
