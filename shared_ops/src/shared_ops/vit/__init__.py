@@ -4,7 +4,9 @@ from .attention import Attention, WindowedAttention, attend, check_heads, check_
 from .beit import BEiTAttention, BEiTBlock
 from .block import Block, LayerNorm
 from .conv_ffn import ConvFFN
-from .inputs import check_image, cut_pyramid, pad_to_multiple, split_levels, tokens_to_map
+from .extractor import Extractor
+from .inputs import check_image, cut_pyramid, map_to_tokens, pad_to_multiple, split_levels, tokens_to_map
+from .interacting_vit import InteractingViT
 from .patch_embed import PatchEmbed, patch_grid
 from .position import resize_position_embedding
 from .pretrained import plain_vit_weights
@@ -14,6 +16,7 @@ from .reference_points import DeformInputs, deform_inputs
 from .relative_position import RelativePositionBias, relative_position_bias, relative_position_index
 from .spatial_prior import SpatialPriorModule
 from .trunk import block_ranges, plain_vit_layer_id, window_sizes
+from .two_branches import TrunkBlock, TwoBranches
 from .weight_init import init_adapter_weights, init_linear_weights
 from .windows import cut_windows, join_windows
 
@@ -24,11 +27,15 @@ __all__ = [
     'Block',
     'ConvFFN',
     'DeformInputs',
+    'Extractor',
     'FeaturePyramid',
+    'InteractingViT',
     'LayerNorm',
     'PatchEmbed',
     'RelativePositionBias',
     'SpatialPriorModule',
+    'TrunkBlock',
+    'TwoBranches',
     'WindowedAttention',
     'attend',
     'block_ranges',
@@ -41,6 +48,7 @@ __all__ = [
     'init_adapter_weights',
     'init_linear_weights',
     'join_windows',
+    'map_to_tokens',
     'pad_to_multiple',
     'patch_grid',
     'plain_vit_layer_id',
