@@ -5,75 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+
+from config_tables import PACKAGES, config_table, summary_table
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
-
-
-# Folder of a data set: its name.
-DATA_SETS = {
-    'ade20k': 'ADE20K',
-    'cityscapes': 'Cityscapes',
-    'coco_stuff164k': 'COCO-Stuff 164k',
-    'coco_stuff10k': 'COCO-Stuff 10k',
-    'pascal_context': 'Pascal Context, 59 classes',
-    'potsdam': 'Potsdam',
-    'chase_db1': 'CHASE DB1',
-}
-
-
-def config_table() -> str:
-    """Return a table for each data set and one row a config: parameters of the built model, crop, published scores."""
-    import vit_adapter
-
-    import yaml
-    from mmseg.utils import register_all_modules
-
-    register_all_modules()
-    models = yaml.safe_load((vit_adapter.CONFIG_DIR / 'metafile.yaml').read_text(encoding='utf-8'))['Models']
-    published = {model['Name']: model for model in models}
-    folders = {path.parent.name for path in vit_adapter.CONFIG_DIR.glob('[!_]*/*.py')}
-    assert folders <= set(DATA_SETS), f'DATA_SETS lacks {folders - set(DATA_SETS)}'
-    tables = [
-        _config_table_of(title, sorted((vit_adapter.CONFIG_DIR / folder).glob('*.py')), published)
-        for folder, title in DATA_SETS.items()
-    ]
-    return '\n\n'.join(tables)
-
-
-def _config_table_of(title: str, paths: list[Path], published: dict[str, dict[str, Any]]) -> str:
-    import torch
-    from mmengine import Config
-    from mmseg.registry import MODELS
-
-    rows = []
-    for path in paths:
-        config = Config.fromfile(path)
-        (metric,) = config.test_evaluator.iou_metrics
-        with torch.device('meta'):
-            model = MODELS.build(config.model)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        start = Path(config.load_from or config.model.get('pretrained') or config.model.backbone.get('pretrained')).name
-        # the files of AugReg have names of a hundred characters
-        start = start if len(start) < 70 else f'{start[:20]}...{start[-12:]}'
-        name, scores = f'`{path.stem}`', '-'
-        if path.stem in published:
-            name = f'[{name}]({published[path.stem]["Weights"]})'
-            for result in published[path.stem].get('Results', []):
-                metrics = result['Metrics']
-                scores = f'{metrics.get(metric, "-")} / {metrics.get(f"{metric}(ms+flip)", "-")}'
-        crop = 'x'.join(map(str, config.crop_size))
-        rows.append(f'| {name} | {parameters / 1e6:.1f} M | {crop} | {scores} | `{start}` |')
-    header = [
-        f'**{title}**',
-        '',
-        f'| config, its published checkpoint | parameters | crop | published {metric}, one scale / several '
-        '| starts from |',
-        '|---|---|---|---|---|',
-    ]
-    return '\n'.join([*header, *rows])
 
 
 def benchmark_table(short: bool) -> str:
@@ -103,7 +41,11 @@ BENCHMARK_TABLES: list[Table] = [
     (ROOT / 'shared_ops' / 'README.md', 'benchmarks', lambda: benchmark_table(short=False)),
     (ROOT / 'packages' / 'vit_comer' / 'README.md', 'benchmarks', lambda: backbone_table('vit_comer')),
 ]
-TABLES: list[Table] = [(ROOT / 'README.md', 'configs', config_table), *BENCHMARK_TABLES]
+TABLES: list[Table] = [
+    (ROOT / 'README.md', 'configs', summary_table),
+    *((ROOT / 'packages' / package / 'README.md', 'configs', partial(config_table, package)) for package in PACKAGES),
+    *BENCHMARK_TABLES,
+]
 
 
 def with_table(text: str, name: str, table: str) -> str:
