@@ -30,8 +30,15 @@ REQUIREMENTS = {
     'needs_kernels': (_kernels_are_loaded, 'REQUIRE_KERNELS', 'the compiled kernels of shared_ops'),
     'needs_cuda': (torch.cuda.is_available, 'REQUIRE_CUDA', 'a CUDA device'),
     'needs_onnx': (_onnx_is_here, 'REQUIRE_ONNX', 'onnx, onnxscript and onnxruntime'),
+    'needs_mmdet': (lambda: importlib.util.find_spec('mmdet') is not None, 'REQUIRE_MMDET', 'MMDetection'),
     'needs_nvcc': (lambda: shutil.which('nvcc') is not None, 'REQUIRE_NVCC', 'nvcc'),
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if 'mask2former' in item.nodeid:
+            item.add_marker('needs_mmdet')
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

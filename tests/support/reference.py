@@ -4,6 +4,7 @@ import functools
 import gzip
 import importlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,9 @@ class Reference:
         return sorted(path.as_posix() for path in leaves if path.parts[0] != '_base_')
 
     def config(self, name: str, overrides: dict | None = None) -> Config:
-        """Return our config, with some entries replaced (``{'model.test_cfg.mode': 'slide'}``)."""
+        """Return our config, with some entries replaced (``{'model.test_cfg.mode': 'slide'}``), as an original says."""
         config = Config.fromfile(self.config_dir / name)
-        config.merge_from_dict(overrides or {})
+        config.merge_from_dict(new_schema(overrides or {}))
         return config
 
     def json(self, path: str) -> dict:
@@ -71,6 +72,29 @@ class Reference:
         model = revert_sync_batchnorm(build(self.config(case['config'], case['overrides'])))
         model.load_state_dict(self.checkpoint(case['manifest']), strict=True)
         return model.to(dtype).eval()
+
+
+def new_schema(overrides: dict) -> dict:
+    """Return an original's entries as MMDetection 3 writes those of Mask2Former's transformers."""
+    renamed = {}
+    for key, value in overrides.items():
+        if key.endswith('.transformerlayers.feedforward_channels'):
+            continue  # stated again in ffn_cfgs
+        key = key.replace('.transformerlayers.ffn_cfgs.', '.layer_cfg.ffn_cfg.')
+        renamed[key.replace('.transformerlayers.attn_cfgs.', '.layer_cfg.self_attn_cfg.')] = value
+        if '.transformer_decoder.transformerlayers.attn_cfgs.' in key:
+            renamed[key.replace('.transformerlayers.attn_cfgs.', '.layer_cfg.cross_attn_cfg.')] = value
+    return renamed
+
+
+def new_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the parameter names of our models by those of the originals."""
+    if not any('.attentions.' in name for name in names):
+        return {name: name for name in names}
+    from shared_ops.openmmlab.mask2former.old_names import new_name  # needs mmdet
+
+    head = 'decode_head.'
+    return {name: head + new_name(name.removeprefix(head)) if name.startswith(head) else name for name in names}
 
 
 def _read_json(path: Path) -> dict:

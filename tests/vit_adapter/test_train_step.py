@@ -1,61 +1,92 @@
+import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from support.reference import GRADIENT_TOLERANCES, TOLERANCES, Reference, deviations
+from support.reference import GRADIENT_TOLERANCES, TOLERANCES, Reference, deviations, new_names
 from support.synthetic import synthetic_image, synthetic_labels
 
 REFERENCE = Reference('vit_adapter')
-CASE = REFERENCE.cases('train')[0]
+CASES = {case['case']: case for case in REFERENCE.cases('train')}
 
 
-def data_samples():
+def data_samples(case):
     samples = []
-    for labels in torch.from_numpy(synthetic_labels(**CASE['input'])):
+    for labels in torch.from_numpy(synthetic_labels(**case['input'])):
         sample = SegDataSample()
         sample.gt_sem_seg = PixelData(data=labels[None])
         samples.append(sample)
     return samples
 
 
-@pytest.fixture(scope='module', params=TOLERANCES, ids=str)
+class Draws:
+    """Stands for ``torch.rand`` and gives what the original was given; remembers the shapes."""
+
+    def __init__(self, seed):
+        self.state = np.random.RandomState(seed)
+        self.shapes = []
+
+    def __call__(self, *size, device=None):
+        shape = list(size[0] if isinstance(size[0], tuple) else size)
+        self.shapes.append(shape)
+        return torch.from_numpy(self.state.random_sample(shape))
+
+
+@pytest.fixture(
+    scope='module',
+    params=[(name, dtype) for name in CASES for dtype in TOLERANCES],
+    ids=lambda param: f'{param[0]}-{param[1]}',
+)
 def step(request):
     """Return a model after one forward and backward of the summed losses, and these losses."""
-    size = {key: CASE['input'][key] for key in ('seed', 'height', 'width', 'batch')}
-    model = REFERENCE.model(CASE, request.param).train()
-    loss, losses = model.parse_losses(
-        model.loss(torch.from_numpy(synthetic_image(**size)).to(request.param), data_samples())
-    )
+    name, dtype = request.param
+    case = CASES[name]
+    size = {key: case['input'][key] for key in ('seed', 'height', 'width', 'batch')}
+    model = REFERENCE.model(case, dtype).train()
+    draws = Draws(case['input']['seed'])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, 'rand', draws)
+        loss, losses = model.parse_losses(
+            model.loss(torch.from_numpy(synthetic_image(**size)).to(dtype), data_samples(case))
+        )
     loss.backward()
-    return model, losses, request.param
+    return case, model, losses, draws, dtype
 
 
 def test_losses(step):
-    _, losses, dtype = step
-    assert {key: value.item() for key, value in losses.items()} == pytest.approx(CASE['losses'], rel=TOLERANCES[dtype])
+    case, _, losses, _, dtype = step
+    assert {key: value.item() for key, value in losses.items()} == pytest.approx(case['losses'], rel=TOLERANCES[dtype])
+
+
+def test_random_numbers_are_drawn_in_the_same_order(step):
+    case, _, _, draws, _ = step
+    first = case.get('rand_shapes_first_output', [])
+    assert draws.shapes[: len(first)] == first
+    assert len(draws.shapes) == case.get('rand_calls', 0)
 
 
 def test_norm_of_all_gradients(step):
-    model, _, dtype = step
+    case, model, _, _, dtype = step
     norm = torch.stack([parameter.grad.double().norm() for parameter in model.parameters()]).norm().item()
-    assert norm == pytest.approx(CASE['grad_norm'], rel=TOLERANCES[dtype])
+    assert norm == pytest.approx(case['grad_norm'], rel=TOLERANCES[dtype])
 
 
 def test_gradients(step):
-    model, _, dtype = step
+    case, model, _, _, dtype = step
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-    found = deviations(gradients, CASE['grads'], prefix='grad.')
+    by_old_name = {old: gradients[new] for old, new in new_names(case['grads']).items()}
+    found = deviations(by_old_name, case['grads'], prefix='grad.')
     assert max(found.values()) < GRADIENT_TOLERANCES[dtype], found
 
 
 def test_parameters_without_gradient(step):
-    model, _, _ = step
+    case, model, _, _, _ = step
     without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
-    assert without == CASE['params_without_grad']
+    assert without == case['params_without_grad']
 
 
 def test_running_statistics(step):
-    model, _, dtype = step
-    found = deviations(dict(model.named_buffers()), CASE['buffers_after'], prefix='after.')
-    assert max(found.values()) < TOLERANCES[dtype], found
+    case, model, _, _, dtype = step
+    found = deviations(dict(model.named_buffers()), case.get('buffers_after', {}), prefix='after.')
+    assert max(found.values(), default=0.0) < TOLERANCES[dtype], found

@@ -11,10 +11,11 @@ from torch import nn
 class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
     """Multiply the learning rate by ``layer_decay_rate`` for every layer below the last.
 
-    A part of the model that has ``get_layer_id(name)`` says which layer a parameter belongs to; the other parts belong
-    to the last one. The rate of layer i of L is ``lr * layer_decay_rate ** (L - 1 - i)``. Biases and vectors are not
-    decayed. Original: ``LayerDecayOptimizerConstructor`` (layer_decay_optimizer_constructor.py), under whose name
-    MMSegmentation has another class.
+    A part of the model that has ``get_layer_id(name)`` says which layer a parameter belongs to; the other parts, and
+    parameters for which it returns None, belong to the last one. The rate of layer i of L is
+    ``lr * layer_decay_rate ** (L - 1 - i)``. Biases and vectors are not decayed. Original:
+    ``LayerDecayOptimizerConstructor`` (layer_decay_optimizer_constructor.py), under whose name MMSegmentation has
+    another class.
 
     Its ``paramwise_cfg`` holds ``num_layers``, the depth of the trunk (L is two more: embeddings and adapter have
     layers of their own), and ``layer_decay_rate``.
@@ -59,8 +60,8 @@ class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type:
         """Return the layer of the parameter ``name`` of ``model``, where ``last`` is the last one."""
         part, _, rest = name.partition('.')
         get_layer_id = getattr(getattr(model, part), 'get_layer_id', None)
-        layer_id: int = last if get_layer_id is None else get_layer_id(rest)
-        return layer_id
+        layer_id: int | None = None if get_layer_id is None else get_layer_id(rest)
+        return last if layer_id is None else layer_id
 
     def is_decayed(self, name: str, parameter: nn.Parameter) -> bool:
         """Return whether weight decay applies to a parameter."""

@@ -39,6 +39,18 @@ class CheckedEncoderDecoder(EncoderDecoder):  # type: ignore[misc]
         self._loading: tuple[dict[str, Any], list[str]] = ({}, [])
         self.register_load_state_dict_post_hook(_report_misfits)
 
+    def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict[str, Any]]) -> torch.Tensor:
+        """Return the scores of the classes ``[N, K, H, W]``, not softmaxed, at the size of ``inputs``.
+
+        Args:
+            inputs: images or crops of them, padded or not, ``[N, C, H, W]``.
+            batch_img_metas: what is known of the images.
+        """
+        # Heads resize to the size that they find here, which is the image's where inputs are padded or cropped.
+        size = {'img_shape': inputs.shape[2:], 'pad_shape': inputs.shape[2:]}
+        scores: torch.Tensor = super().encode_decode(inputs, [{**meta, **size} for meta in batch_img_metas])
+        return scores
+
     def _load_from_state_dict(
         self,
         state_dict: dict[str, torch.Tensor],
