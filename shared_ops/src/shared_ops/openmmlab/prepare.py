@@ -8,7 +8,8 @@ def prepare() -> None:
     """Get OpenMMLab ready for our configs; further calls change nothing.
 
     It checks what is installed, offers a stand-in for ``mmcv._ext`` where there is none, has checkpoints read without
-    executing pickles, and registers the segmentor, hook and optimizer constructor that the configs name.
+    executing pickles, and registers what the configs name: segmentor, hooks, optimizer constructor, data sets,
+    transforms, test loop.
 
     Raises:
         ImportError: a package of OpenMMLab is missing, or two lines of it are installed over each other.
@@ -16,7 +17,16 @@ def prepare() -> None:
     check_installation()
     install_stand_in()
     # these import MMSegmentation, which on its original line needs the stand-in
-    from . import checkpoint_hook, distributed, layer_decay, resume, segmentors  # noqa: F401
+    from . import (  # noqa: F401
+        augmented_test,
+        checkpoint_hook,
+        datasets,
+        distributed,
+        layer_decay,
+        resume,
+        segmentors,
+        transforms,
+    )
     from .checkpoint import register_loaders
 
     register_loaders()

@@ -1,0 +1,16 @@
+_base_ = './scale_2048x512_crop_512.py'
+crop_size = (480, 480)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+# tested with the shorter side at 520 pixels, however long the other
+train_pipeline[2].scale = (520, 520)
+test_pipeline[1].scale = (4096, 520)
+train_pipeline[3].crop_size = crop_size
+tta_pipeline, multi_scale_pipeline = _base_.tta_pipeline, _base_.multi_scale_pipeline
+tta_pipeline[1].transforms[0] = [
+    dict(type='Resize', scale=(int(4096 * ratio), int(520 * ratio)), keep_ratio=True)
+    for ratio in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+]
+multi_scale_pipeline[1].transforms[0] = [
+    dict(type='SETR_Resize', scale=(int(4096 * ratio), int(520 * ratio)), crop_size=crop_size)
+    for ratio in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+]

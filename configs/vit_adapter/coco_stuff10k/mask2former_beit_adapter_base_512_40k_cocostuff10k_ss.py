@@ -1,0 +1,12 @@
+_base_ = [
+    '../_base_/models/mask2former_beit_base_adapter.py',
+    '../_base_/datasets/coco_stuff10k_512.py',
+    '../_base_/schedules/adamw_beit_base.py',
+    '../_base_/schedules/poly_40k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    data_preprocessor=dict(size=(512, 512)),
+    backbone=dict(img_size=512),
+    decode_head=dict(num_classes=171, num_queries=100, loss_cls=dict(class_weight=[1.0] * 171 + [0.1])),
+    test_cfg=dict(crop_size=(512, 512), stride=(341, 341)))

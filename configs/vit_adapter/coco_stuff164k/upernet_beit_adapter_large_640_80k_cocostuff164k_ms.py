@@ -1,0 +1,3 @@
+_base_ = './upernet_beit_adapter_large_640_80k_cocostuff164k_ss.py'
+tta_pipeline = _base_.multi_scale_pipeline
+test_cfg = dict(type='AugmentedTestLoop')
