@@ -1,5 +1,17 @@
-"""ViT-CoMer for MMSegmentation 1.x."""
+"""ViT-CoMer for MMSegmentation 1.x.
 
-from ._version import __version__
+Import it before ``mmseg.apis``: it prepares OpenMMLab's packages and registers ``ViTCoMer``.
+"""
 
-__all__ = ['__version__']
+from pathlib import Path
+
+from shared_ops.openmmlab import prepare
+
+prepare()
+
+from ._version import __version__  # noqa: E402
+from .vit_comer import ViTCoMer  # noqa: E402
+
+CONFIG_DIR = Path(__file__).parent / 'configs'
+
+__all__ = ['CONFIG_DIR', 'ViTCoMer', '__version__']

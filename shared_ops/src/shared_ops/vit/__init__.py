@@ -3,7 +3,9 @@
 from .attention import Attention, WindowedAttention
 from .block import Block, LayerNorm
 from .conv_ffn import ConvFFN
-from .inputs import check_image, cut_pyramid, pad_to_multiple, split_levels, tokens_to_map
+from .extractor import Extractor
+from .inputs import check_image, cut_pyramid, map_to_tokens, pad_to_multiple, split_levels, tokens_to_map
+from .interacting_vit import InteractingViT
 from .patch_embed import PatchEmbed
 from .position import resize_position_embedding
 from .pretrained import plain_vit_weights
@@ -19,7 +21,9 @@ __all__ = [
     'Block',
     'ConvFFN',
     'DeformInputs',
+    'Extractor',
     'FeaturePyramid',
+    'InteractingViT',
     'LayerNorm',
     'PatchEmbed',
     'SpatialPriorModule',
@@ -29,6 +33,7 @@ __all__ = [
     'cut_pyramid',
     'deform_inputs',
     'init_adapter_weights',
+    'map_to_tokens',
     'pad_to_multiple',
     'plain_vit_layer_id',
     'plain_vit_weights',

@@ -1,0 +1,166 @@
+"""ViT-CoMer over a plain ViT (https://arxiv.org/abs/2403.07392).
+
+Original: segmentation/mmseg_custom/models/backbones/vit_comer.py.
+"""
+
+from collections.abc import Sequence
+
+from mmseg.registry import MODELS
+
+from shared_ops.openmmlab.pretrained import copy_pretrained, read_pretrained
+from shared_ops.vit import InteractingViT, plain_vit_weights
+
+from .cti import CTIBlock
+
+
+def per_interaction(name: str, setting: bool | Sequence[bool], number: int) -> list[bool]:
+    """Repeat a single ``setting`` for every interaction, or check that a list has one for each.
+
+    Raises:
+        ValueError: the list has another length.
+    """
+    if not isinstance(setting, list | tuple):
+        return [bool(setting)] * number
+    if len(setting) != number:
+        raise ValueError(f'{name} has {len(setting)} entries, but interaction_indexes has {number}')
+    return list(setting)
+
+
+@MODELS.register_module()
+class ViTCoMer(InteractingViT):
+    """A plain ViT that convolutional features of several receptive fields enter, and that they return from.
+
+    The argument names are the original's. Images may have any size: they are padded with zeros to multiples of 32
+    inside, and the maps are cut to what covers the image.
+
+    Args:
+        interaction_indexes: first and last trunk block (both inclusive) of every interaction.
+        pretrain_size: side in pixels of the images that ``pos_embed`` was trained with.
+        num_heads: attention heads of the trunk.
+        conv_inplane: channels of the spatial prior module's stem.
+        n_points: sampling points of the deformable attentions, per head and level.
+        deform_num_heads: heads of the deformable attentions.
+        init_values: where the scale ``gamma`` of what enters the trunk starts.
+        with_cffn: give the attentions towards the features feed-forward networks; that towards the trunk has one.
+        cffn_ratio: their hidden channels, as a multiple of ``embed_dim``.
+        deform_ratio: channels of the deformable attentions' values, as a multiple of ``embed_dim``.
+        add_vit_feature: add the trunk's features after each interaction to the pyramid; needs four interactions.
+        use_extra_CTI: follow the last interaction with four more towards the features.
+        pretrained: ImageNet weights of the trunk, loaded by :meth:`init_weights` and never while building: a file,
+            an address or ``timm://NAME``.
+        with_cp: recompute activations in the backward instead of keeping them, but those of batch norms.
+        use_CTI_toV: let features enter the trunk; one value for all interactions or one per interaction.
+        use_CTI_toC: let the trunk's tokens enter the features; likewise.
+        cnn_feature_interaction: let the features look at one another after that; likewise.
+        dim_ratio: hidden channels of the multi-receptive-field module, as a multiple of ``embed_dim``.
+        img_size: side in pixels that gives ``pos_embed`` its number of rows.
+        patch_size: side of a patch in pixels; only 16 fits the pyramid.
+        in_chans: channels of the image; the spatial prior module takes 3.
+        embed_dim: channels of a token.
+        depth: number of trunk blocks.
+        mlp_ratio: hidden channels of the trunk's MLPs, as a multiple of ``embed_dim``.
+        qkv_bias: give the trunk's query, key and value projections a bias.
+        drop_rate: dropout in the trunk.
+        attn_drop_rate: dropout of the trunk's attention weights.
+        drop_path_rate: stochastic depth: grows to this rate over the trunk, and is this rate in every interaction.
+        layer_scale: learn a scale per channel of the trunk's branches.
+        window_attn: attend in windows; one value for all blocks or one per block.
+        window_size: side of the windows in tokens; one value for all blocks or one per block.
+
+    Raises:
+        ValueError: arguments that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        interaction_indexes: Sequence[Sequence[int]],
+        pretrain_size: int = 224,
+        num_heads: int = 12,
+        conv_inplane: int = 64,
+        n_points: int = 4,
+        deform_num_heads: int = 6,
+        init_values: float = 0.0,
+        with_cffn: bool = True,
+        cffn_ratio: float = 0.25,
+        deform_ratio: float = 1.0,
+        add_vit_feature: bool = True,
+        use_extra_CTI: bool = True,
+        pretrained: str | None = None,
+        with_cp: bool = False,
+        use_CTI_toV: bool | Sequence[bool] = True,
+        use_CTI_toC: bool | Sequence[bool] = True,
+        cnn_feature_interaction: bool | Sequence[bool] = True,
+        dim_ratio: float = 6.0,
+        img_size: int = 224,
+        patch_size: int = 16,
+        in_chans: int = 3,
+        embed_dim: int = 768,
+        depth: int = 12,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        layer_scale: bool = True,
+        window_attn: bool | Sequence[bool] = False,
+        window_size: int | Sequence[int | None] | None = 14,
+    ) -> None:
+        number = len(interaction_indexes)
+        to_v = per_interaction('use_CTI_toV', use_CTI_toV, number)
+        to_c = per_interaction('use_CTI_toC', use_CTI_toC, number)
+        among_features = per_interaction('cnn_feature_interaction', cnn_feature_interaction, number)
+        interactions = [
+            CTIBlock(
+                embed_dim,
+                num_heads=deform_num_heads,
+                n_points=n_points,
+                deform_ratio=deform_ratio,
+                init_values=init_values,
+                with_cffn=with_cffn,
+                cffn_ratio=cffn_ratio,
+                drop_path=drop_path_rate,
+                extra_cti=use_extra_CTI and index == number - 1,
+                use_cti_to_v=to_v[index],
+                use_cti_to_c=to_c[index],
+                cnn_feature_interaction=among_features[index],
+                dim_ratio=dim_ratio,
+                with_cp=with_cp,
+            )
+            for index in range(number)
+        ]
+        super().__init__(
+            interactions,
+            interaction_indexes=interaction_indexes,
+            pretrain_size=pretrain_size,
+            num_heads=num_heads,
+            conv_inplane=conv_inplane,
+            add_vit_feature=add_vit_feature,
+            with_cp=with_cp,
+            img_size=img_size,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            embed_dim=embed_dim,
+            depth=depth,
+            mlp_ratio=mlp_ratio,
+            qkv_bias=qkv_bias,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            drop_path_rate=drop_path_rate,
+            layer_scale=layer_scale,
+            window_attn=window_attn,
+            window_size=window_size,
+        )
+        self.pretrained = pretrained
+
+    def init_weights(self) -> None:
+        """Load ``pretrained`` into the trunk, if it is set; all else keeps its initial values.
+
+        Raises:
+            FileNotFoundError: the file does not exist.
+            RuntimeError: the file does not hold a ViT of this size.
+        """
+        if self.pretrained is None:
+            return
+        weights = plain_vit_weights(read_pretrained(self.pretrained), self.state_dict())
+        copy_pretrained(self, weights, prefixes=('patch_embed.', 'pos_embed', 'blocks.'), source=self.pretrained)

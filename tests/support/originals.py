@@ -1,0 +1,209 @@
+"""What every package has to have in common with its original, checked in one way for all.
+
+Each function takes the package's :class:`Reference`; a package's tests call them for its configs and cases.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from support.reference import TOLERANCES, Reference, build, deviations, metas
+from support.synthetic import synthetic_image, synthetic_labels
+
+
+def check_state_dict(reference: Reference, name: str) -> None:
+    """Keys, shapes and types are the original's, and their number of parameters."""
+    model = build(reference.config(name), device='meta')
+    ours = {key: (list(value.shape), str(value.dtype)) for key, value in model.state_dict().items()}
+    original = reference.of_config('manifests', name)
+    assert ours == {key: (shape, f'torch.{dtype}') for key, shape, dtype in original['keys']}
+    assert sum(parameter.numel() for parameter in model.parameters()) == original['num_params']
+
+
+def check_strict_loading(reference: Reference, name: str) -> None:
+    """A checkpoint of the original loads; without one of its keys it does not. Values are for other checks."""
+    originals = reference.of_config('manifests', name)['keys']
+    checkpoint = {key: torch.empty(shape, device='meta') for key, shape, _ in originals}
+    model = build(reference.config(name), device='meta')
+    model.load_state_dict(checkpoint, strict=True)
+    checkpoint.pop('backbone.level_embed')
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "backbone.level_embed"'):
+        model.load_state_dict(checkpoint, strict=True)
+
+
+def check_forward(reference: Reference, case: dict, dtype: torch.dtype) -> None:
+    """Features, heads' outputs and scores are the original's."""
+    image = torch.from_numpy(synthetic_image(**case['input'])).to(dtype)
+    model = reference.model(case, dtype)
+    with torch.no_grad():
+        features = model.extract_feat(image)
+        outputs = {f'backbone.{level}': feature for level, feature in enumerate(features)}
+        outputs['decode_head'] = model.decode_head(features)
+        outputs['auxiliary_head'] = model.auxiliary_head(features)
+        outputs['encode_decode'] = model.encode_decode(image, metas(image))
+    found = deviations(outputs, case['outputs'])
+    assert max(found.values()) < TOLERANCES[dtype], found
+
+
+def train_step(reference: Reference, case: dict, dtype: torch.dtype) -> tuple[nn.Module, dict[str, Tensor]]:
+    """Return a model after the forward and backward of one training step, and its losses."""
+    samples = []
+    for labels in torch.from_numpy(synthetic_labels(**case['input'])):
+        sample = SegDataSample()
+        sample.gt_sem_seg = PixelData(data=labels[None])
+        samples.append(sample)
+    size = {key: case['input'][key] for key in ('seed', 'height', 'width', 'batch')}
+    model = reference.model(case, dtype).train()
+    loss, losses = model.parse_losses(model.loss(torch.from_numpy(synthetic_image(**size)).to(dtype), samples))
+    loss.backward()
+    return model, losses
+
+
+def check_optimizer(reference: Reference, name: str) -> None:
+    """Every parameter has the learning rate and the weight decay that it has in the original."""
+    config = reference.config(name)
+    model = build(config, device='meta')
+    optimizer = build_optim_wrapper(model, config.optim_wrapper).optimizer
+    original = reference.of_config('optim', name)
+
+    assert type(optimizer).__name__ == original['type']
+    settings = {
+        id(parameter): (group['lr'], group['weight_decay'])
+        for group in optimizer.param_groups
+        for parameter in group['params']
+    }
+    ours = {key: settings.pop(id(parameter)) for key, parameter in model.named_parameters()}
+    assert not settings
+    assert ours == {key: (pytest.approx(lr, rel=1e-12), decay) for key, lr, decay in original['groups']}
+    for group in optimizer.param_groups:
+        assert list(group['betas']) == original['betas']
+        assert group['eps'] == original['eps']
+    assert all(parameter.requires_grad for parameter in model.parameters()) and not original['frozen']
+
+
+def check_learning_rates(reference: Reference, names: list[str]) -> None:
+    """The learning rate in every iteration at which the original's is known; the configs share their schedule."""
+    configs = [reference.config(name) for name in names]
+    assert all(config.param_scheduler == configs[0].param_scheduler for config in configs)
+    originals = [
+        {int(i): lr for i, lr in reference.of_config('optim', name)['lr_at']['values'].items()} for name in names
+    ]
+    # one optimizer with a parameter per config steps through all iterations
+    optimizer = torch.optim.AdamW(
+        [{'params': nn.Parameter(torch.zeros(1)), 'lr': config.optim_wrapper.optimizer.lr} for config in configs]
+    )
+    schedulers = [PARAM_SCHEDULERS.build({**entry, 'optimizer': optimizer}) for entry in configs[0].param_scheduler]
+    for iteration in range(max(max(original) for original in originals) + 1):
+        for group, original in zip(optimizer.param_groups, originals, strict=True):
+            if iteration in original:
+                assert group['lr'] == pytest.approx(original.pop(iteration), rel=1e-10), iteration
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    assert not any(originals)
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` with tuples as lists and all mappings as dictionaries."""
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def transforms(pipeline: list[dict]) -> dict[str, dict]:
+    """Return the transforms of an original pipeline by type, those inside its test augmentation included."""
+    found = {}
+    for transform in pipeline:
+        arguments = dict(transform)
+        found.update(transforms(arguments.pop('transforms', [])))
+        found[arguments.pop('type')] = arguments
+    return found
+
+
+def check_plain_vit_model(ours: Config, original: dict) -> None:
+    """The model of a config over a plain ViT is the original's."""
+    expected = original['model']
+    expected['type'] = 'CheckedEncoderDecoder'
+    # the originals list one value per block, all the same
+    for key in ('window_attn', 'window_size'):
+        (expected['backbone'][key],) = set(expected['backbone'][key])
+    model = plain(ours.model)
+    model.pop('data_preprocessor')
+    assert model == expected
+
+
+def check_normalization(ours: Config, original: dict) -> None:
+    """Mean, deviation and padding; padding came after the normalization, as MMSegmentation 1.x always does it."""
+    for pipeline in ('train_pipeline', 'test_pipeline'):
+        normalize = transforms(original[pipeline])['Normalize']
+        pad = transforms(original['train_pipeline'])['Pad']
+        assert plain(ours.model.data_preprocessor) == {
+            'type': 'SegDataPreProcessor',
+            'mean': normalize['mean'],
+            'std': normalize['std'],
+            'bgr_to_rgb': normalize['to_rgb'],
+            **pad,
+        }
+
+
+def check_pipelines(ours: Config, original: dict) -> None:
+    """Training and testing transform pictures as the original does, on one scale."""
+    old = transforms(original['train_pipeline'])
+    assert list(old) == [
+        'LoadImageFromFile', 'LoadAnnotations', 'Resize', 'RandomCrop', 'RandomFlip', 'PhotoMetricDistortion',
+        'Normalize', 'Pad', 'DefaultFormatBundle', 'Collect',
+    ]  # fmt: skip
+    old['RandomResize'] = {'scale': old['Resize'].pop('img_scale'), **old['Resize'], 'keep_ratio': True}
+    old['PackSegInputs'] = {}
+    kept = ('LoadImageFromFile', 'LoadAnnotations', 'RandomResize', 'RandomCrop', 'RandomFlip')
+    kept += ('PhotoMetricDistortion', 'PackSegInputs')
+    assert plain(ours.train_dataloader.dataset.pipeline) == [{'type': name, **old[name]} for name in kept]
+
+    annotations = old['LoadAnnotations']
+    old = transforms(original['test_pipeline'])
+    assert not old['MultiScaleFlipAug']['flip']
+    expected = [
+        {'type': 'LoadImageFromFile'},
+        {'type': 'Resize', 'scale': old['MultiScaleFlipAug']['img_scale'], **old['Resize']},
+        {'type': 'ResizeToMultiple', **old['ResizeToMultiple']},
+        {'type': 'LoadAnnotations', **annotations},
+        {'type': 'PackSegInputs'},
+    ]
+    for pipeline in (ours.test_pipeline, ours.val_dataloader.dataset.pipeline, ours.test_dataloader.dataset.pipeline):
+        assert plain(pipeline) == expected
+
+
+def check_data(ours: Config, original: dict) -> None:
+    """Data sets, their folders, batch and workers are the original's."""
+    old = original['data']
+    assert ours.train_dataloader.batch_size == old['samples_per_gpu']
+    assert ours.train_dataloader.num_workers == old['workers_per_gpu']
+    loaders = {'train': ours.train_dataloader, 'val': ours.val_dataloader, 'test': ours.test_dataloader}
+    for part, loader in loaders.items():
+        dataset = loader.dataset
+        prefix = dataset.data_prefix
+        assert (dataset.type, dataset.data_root) == (old[part]['type'], old[part]['data_root'])
+        assert (prefix.img_path, prefix.seg_map_path) == (old[part]['img_dir'], old[part]['ann_dir'])
+
+
+def check_schedule(ours: Config, original: dict) -> None:
+    """Iterations, evaluation, checkpoints and runtime are the original's; learning rates are compared as numbers."""
+    assert ours.train_cfg.max_iters == original['runner']['max_iters']
+    assert ours.train_cfg.val_interval == original['evaluation']['interval']
+    hooks = ours.default_hooks
+    old = {**original['checkpoint_config'], 'save_best': original['evaluation']['save_best']}
+    assert plain(hooks.checkpoint) == {'type': 'CheckpointHook', **old}
+    assert hooks.logger.interval == original['log_config']['interval']
+    assert ours.val_evaluator.iou_metrics == [original['evaluation']['metric']]
+    # no clipping of gradients
+    assert original['optimizer_config'] == {} and 'clip_grad' not in ours.optim_wrapper
+    assert ours.env_cfg.cudnn_benchmark == original['cudnn_benchmark']
+    assert ours.env_cfg.dist_cfg.backend == original['dist_params']['backend']
+    assert (ours.log_level, ours.load_from) == (original['log_level'], original['load_from'])

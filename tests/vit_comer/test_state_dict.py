@@ -1,0 +1,23 @@
+"""State-dict keys, shapes and numbers of parameters are the original's."""
+
+import pytest
+
+from support.originals import check_state_dict, check_strict_loading
+from support.reference import Reference
+
+REFERENCE = Reference('vit_comer')
+
+
+@pytest.mark.parametrize('name', REFERENCE.config_names())
+def test_keys_and_shapes_are_the_originals(name: str) -> None:
+    check_state_dict(REFERENCE, name)
+    assert len(REFERENCE.of_config('manifests', name)['keys']) == 752
+
+
+@pytest.mark.parametrize('name', REFERENCE.config_names())
+def test_loads_strictly(name: str) -> None:
+    check_strict_loading(REFERENCE, name)
+
+
+def test_there_are_three_configs() -> None:
+    assert len(REFERENCE.config_names()) == 3
