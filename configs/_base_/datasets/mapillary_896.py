@@ -5,6 +5,8 @@ train_pipeline = _base_.train_pipeline
 train_pipeline.insert(2, dict(type='MapillaryHack'))
 test_pipeline = _base_.test_pipeline
 test_pipeline.insert(2, dict(type='ResizeToMultiple', size_divisor=32))
+tta_pipeline = _base_.tta_pipeline
+tta_pipeline[1].transforms.insert(1, [dict(type='ResizeToMultiple', size_divisor=32)])
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,

@@ -6,3 +6,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(pretrained='pretrained/beitv2_large_patch16_224_pt1k_ft21k.pth')
+train_cfg = dict(val_interval=8000)

@@ -16,7 +16,9 @@ model = dict(
         cffn_ratio=0.25,
         deform_ratio=0.5,
         with_cp=True,
-        interaction_indexes=[[0, 5], [6, 11], [12, 17], [18, 23]]),
+        interaction_indexes=[[0, 5], [6, 11], [12, 17], [18, 23]],
+        window_attn=False,
+        window_size=None),
     decode_head=dict(in_channels=[1024, 1024, 1024, 1024]),
     auxiliary_head=dict(in_channels=1024))
 optim_wrapper = dict(

@@ -2,7 +2,7 @@
 
 Originals: segmentation/mmseg_custom/models/backbones/vit_adapter.py and base/vit.py.
 
-Shape notation: N batch, C channels of a token, H and W the token grid (stride 16), S = 21/4 * H*W spatial features.
+Shape notation: N batch, C channels of a token, H and W the token grid (stride 16).
 """
 
 from collections.abc import Sequence
@@ -14,28 +14,21 @@ from torch import Tensor, nn
 from shared_ops.openmmlab.pretrained import copy_pretrained, read_pretrained
 from shared_ops.vit import (
     Block,
-    FeaturePyramid,
     PatchEmbed,
-    SpatialPriorModule,
-    block_ranges,
     check_image,
     cut_pyramid,
-    deform_inputs,
-    init_adapter_weights,
     pad_to_multiple,
     plain_vit_layer_id,
     plain_vit_weights,
     resize_position_embedding,
-    split_levels,
-    tokens_to_map,
     window_sizes,
 )
 
-from .adapter_modules import InteractionBlock
+from .adapter import Adapter
 
 
 @MODELS.register_module()
-class ViTAdapter(FeaturePyramid):
+class ViTAdapter(Adapter):
     """A plain ViT whose tokens exchange information with a convolutional pyramid.
 
     The argument names are the original's. Images may have any size: they are padded with zeros to multiples of 32
@@ -106,22 +99,25 @@ class ViTAdapter(FeaturePyramid):
         window_attn: bool | Sequence[bool] = False,
         window_size: int | Sequence[int | None] | None = 14,
     ) -> None:
-        super().__init__(embed_dim)
-        if patch_size != 16 or in_chans != 3:
-            raise ValueError(
-                f'patch_size={patch_size}, in_chans={in_chans}: the spatial prior module makes maps of strides 4 to 32 '
-                'from 3 channels, which fit patch_size=16 and in_chans=3 only'
-            )
-        self.block_ranges = block_ranges(interaction_indexes, depth)
-        if add_vit_feature and len(interaction_indexes) != 4:
-            raise ValueError(
-                f'add_vit_feature=True needs 4 interactions, one per map, but interaction_indexes has '
-                f'{len(interaction_indexes)}; set add_vit_feature=False'
-            )
-        self.add_vit_feature = add_vit_feature
+        super().__init__(
+            embed_dim=embed_dim,
+            depth=depth,
+            interaction_indexes=interaction_indexes,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            conv_inplane=conv_inplane,
+            n_points=n_points,
+            deform_num_heads=deform_num_heads,
+            init_values=init_values,
+            with_cffn=with_cffn,
+            cffn_ratio=cffn_ratio,
+            deform_ratio=deform_ratio,
+            add_vit_feature=add_vit_feature,
+            use_extra_extractor=use_extra_extractor,
+            drop_path_rate=drop_path_rate,
+            with_cp=with_cp,
+        )
         self.pretrained = pretrained
-        self.in_chans = in_chans
-        self.embed_dim = embed_dim
         self.pretrain_grid = (pretrain_size // patch_size, pretrain_size // patch_size)
 
         self.patch_embed = PatchEmbed(img_size, patch_size, in_chans, embed_dim)
@@ -143,29 +139,6 @@ class ViTAdapter(FeaturePyramid):
             )
             for index, side in enumerate(window_sizes(window_attn, window_size, depth))
         )
-
-        self.level_embed = nn.Parameter(torch.zeros(3, embed_dim))
-        self.spm = SpatialPriorModule(conv_inplane, embed_dim)
-        last = len(interaction_indexes) - 1
-        self.interactions = nn.ModuleList(
-            InteractionBlock(
-                embed_dim,
-                num_heads=deform_num_heads,
-                n_points=n_points,
-                deform_ratio=deform_ratio,
-                init_values=init_values,
-                with_cffn=with_cffn,
-                cffn_ratio=cffn_ratio,
-                drop_path=drop_path_rate,
-                extra_extractor=use_extra_extractor and index == last,
-                with_cp=with_cp,
-            )
-            for index in range(len(interaction_indexes))
-        )
-
-        for module in (self.up, self.spm, self.interactions):
-            module.apply(init_adapter_weights)
-        nn.init.normal_(self.level_embed)
 
     def init_weights(self) -> None:
         """Load ``pretrained`` into the trunk, if it is set; the adapter keeps its initial values.
@@ -203,30 +176,9 @@ class ViTAdapter(FeaturePyramid):
             ValueError: ``image`` has another number of dimensions or channels.
         """
         check_image(image, self.in_chans)
-        image_height, image_width = image.shape[-2:]
-        image = pad_to_multiple(image, 32)
-
-        c1, c2, c3, c4 = self.spm(image)
-        c2, c3, c4 = c2 + self.level_embed[0], c3 + self.level_embed[1], c4 + self.level_embed[2]
-        c = torch.cat((c2, c3, c4), dim=1)  # [N, S, C]
-
-        x, height, width = self.patch_embed(image)  # [N, H*W, C]
+        padded = pad_to_multiple(image, 32)
+        x, height, width = self.patch_embed(padded)  # [N, H*W, C]
         position = resize_position_embedding(self.pos_embed[:, 1:], self.pretrain_grid, (height, width))
         x = self.pos_drop(x + position)
-
-        injector_inputs, extractor_inputs = deform_inputs(height, width, image.device)
-        trunk_features = []
-        for interaction, part in zip(self.interactions, self.block_ranges):
-            x, c = interaction(x, c, self.blocks[part], injector_inputs, extractor_inputs, height, width)
-            if self.add_vit_feature:
-                trunk_features.append(tokens_to_map(x, height, width))
-
-        c2, c3, c4 = split_levels(c, height, width)
-        features = self.finish_pyramid(
-            c1,
-            tokens_to_map(c2, height * 2, width * 2),
-            tokens_to_map(c3, height, width),
-            tokens_to_map(c4, height // 2, width // 2),
-            trunk_features,
-        )
-        return cut_pyramid(features, image_height, image_width)
+        features = self.adapt(padded, x, height, width, self.blocks)
+        return cut_pyramid(features, *image.shape[-2:])

@@ -73,7 +73,7 @@ def copy_pretrained(module: nn.Module, weights: Mapping[str, Tensor], prefixes: 
     Raises:
         RuntimeError: that part of the backbone and the weights do not have the same names and shapes.
     """
-    target = {name: value for name, value in module.state_dict().items() if name.startswith(prefixes)}
+    target = {name: value for name, value in module.named_parameters() if name.startswith(prefixes)}
     given = {name: value for name, value in weights.items() if name.startswith(prefixes)}
     misfits = [f'{name} is missing' for name in target if name not in given]
     misfits += [f'{name} is not in the model' for name in given if name not in target]

@@ -71,6 +71,7 @@ class SETRResize(Resize):  # type: ignore[misc]
         results['scale'] = (short * height / width, short) if height > width else (short, short * width / height)
         self._resize_img(results)
         self._resize_seg(results)
+        results['pad_shape'] = results['img_shape']
         return results
 
 

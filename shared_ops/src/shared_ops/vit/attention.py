@@ -3,6 +3,53 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .windows import cut_windows, join_windows
+
+
+def attend(
+    qkv: Tensor, num_heads: int, *, bias: Tensor | None = None, scale: float | None = None, dropout: float = 0.0
+) -> Tensor:
+    """Attend within each sequence of projected tokens.
+
+    Args:
+        qkv: ``[B, T, 3*C]``, queries, keys and values one after another.
+        num_heads: number of heads M; divides C.
+        bias: ``[M, T, T]`` in the type of ``qkv``, added to the scores before the softmax.
+        scale: factor of the scores; ``None`` is one over the root of a head's channels.
+        dropout: rate at which attention weights are dropped.
+
+    Returns:
+        ``[B, T, C]``.
+    """
+    batch, length = qkv.shape[:2]
+    dim = qkv.shape[2] // 3
+    qkv = qkv.reshape(batch, length, 3, num_heads, dim // num_heads).permute(2, 0, 3, 1, 4)  # [3, B, M, T, D]
+    query, key, value = qkv.unbind(0)
+    attended = F.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale
+    )  # [B, M, T, D]
+    return attended.transpose(1, 2).reshape(batch, length, dim)
+
+
+def check_heads(dim: int, num_heads: int) -> None:
+    """Refuse a number of heads that does not divide the channels.
+
+    Raises:
+        ValueError: ``num_heads`` does not divide ``dim``.
+    """
+    if dim % num_heads:
+        raise ValueError(f'num_heads={num_heads} must divide the embedding dimension, which is {dim}')
+
+
+def check_window_size(window_size: object) -> None:
+    """Refuse windows without a size.
+
+    Raises:
+        ValueError: ``window_size`` is not a positive integer.
+    """
+    if not isinstance(window_size, int) or window_size < 1:
+        raise ValueError(f'window_size must be a positive number of tokens, not {window_size!r}')
+
 
 class Attention(nn.Module):
     """Multi-head self-attention over all tokens.
@@ -28,8 +75,7 @@ class Attention(nn.Module):
         proj_drop: float = 0.0,
     ) -> None:
         super().__init__()
-        if dim % num_heads:
-            raise ValueError(f'num_heads={num_heads} must divide the embedding dimension, which is {dim}')
+        check_heads(dim, num_heads)
         self.num_heads = num_heads
         self.attn_drop = attn_drop
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
@@ -38,15 +84,7 @@ class Attention(nn.Module):
 
     def attend(self, qkv: Tensor) -> Tensor:
         """Attend within each sequence of ``qkv`` ``[B, T, 3*C]``; returns ``[B, T, C]``."""
-        batch, length = qkv.shape[:2]
-        dim = qkv.shape[2] // 3
-        qkv = qkv.reshape(batch, length, 3, self.num_heads, dim // self.num_heads).permute(
-            2, 0, 3, 1, 4
-        )  # [3, B, M, T, D]
-        query, key, value = qkv.unbind(0)
-        dropout = self.attn_drop if self.training else 0.0
-        attended = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)  # [B, M, T, D]
-        return attended.transpose(1, 2).reshape(batch, length, dim)
+        return attend(qkv, self.num_heads, dropout=self.attn_drop if self.training else 0.0)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """Attend over all ``tokens`` ``[N, height*width, C]``."""
@@ -82,23 +120,10 @@ class WindowedAttention(Attention):
         proj_drop: float = 0.0,
     ) -> None:
         super().__init__(dim, num_heads, qkv_bias=qkv_bias, attn_drop=attn_drop, proj_drop=proj_drop)
-        if not isinstance(window_size, int) or window_size < 1:
-            raise ValueError(f'window_size must be a positive number of tokens, not {window_size!r}')
+        check_window_size(window_size)
         self.window_size = window_size
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """Attend within the windows of a ``height`` x ``width`` grid of ``tokens`` ``[N, height*width, C]``."""
-        batch, _, dim = tokens.shape
-        side = self.window_size
-        rows, columns = -(-height // side), -(-width // side)
-
-        grid = self.qkv(tokens).reshape(batch, height, width, 3 * dim)
-        grid = F.pad(grid, (0, 0, 0, columns * side - width, 0, rows * side - height))
-        windows = grid.reshape(batch, rows, side, columns, side, 3 * dim).transpose(2, 3)
-        windows = self.attend(
-            windows.reshape(batch * rows * columns, side * side, 3 * dim)
-        )  # [N*rows*columns, side*side, C]
-
-        grid = windows.reshape(batch, rows, columns, side, side, dim).transpose(2, 3)
-        grid = grid.reshape(batch, rows * side, columns * side, dim)[:, :height, :width]
-        return self.proj_drop(self.proj(grid.reshape(batch, height * width, dim)))
+        windows = self.attend(cut_windows(self.qkv(tokens), height, width, self.window_size))  # [B, side*side, C]
+        return self.proj_drop(self.proj(join_windows(windows, height, width, self.window_size)))

@@ -1,8 +1,16 @@
 """Image to tokens (ViT, https://arxiv.org/abs/2010.11929, equation 1)."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from .inputs import map_to_tokens
+
+
+def patch_grid(img_size: int | Sequence[int], patch_size: int) -> tuple[int, int]:
+    """Return the (h, w) of the patches of an image of ``img_size`` pixels, a side or (height, width)."""
+    height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+    return height // patch_size, width // patch_size
 
 
 class PatchEmbed(nn.Module):
@@ -11,15 +19,18 @@ class PatchEmbed(nn.Module):
     Unlike timm's, it takes images of any size that is a multiple of the patch and says the grid's size.
 
     Args:
-        img_size: side in pixels of the pretraining images; gives ``num_patches``, limits no input.
+        img_size: side in pixels, or (height, width), of the pretraining images; gives ``num_patches``, limits no input.
         patch_size: side of a patch in pixels.
         in_chans: channels of the image.
         embed_dim: channels of a token.
     """
 
-    def __init__(self, img_size: int = 224, patch_size: int = 16, in_chans: int = 3, embed_dim: int = 768) -> None:
+    def __init__(
+        self, img_size: int | Sequence[int] = 224, patch_size: int = 16, in_chans: int = 3, embed_dim: int = 768
+    ) -> None:
         super().__init__()
-        self.num_patches = (img_size // patch_size) ** 2
+        rows, columns = patch_grid(img_size, patch_size)
+        self.num_patches = rows * columns
         self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size=patch_size, stride=patch_size)
 
     def forward(self, image: Tensor) -> tuple[Tensor, int, int]:

@@ -67,8 +67,8 @@ def plain_vit_layer_id(name: str, depth: int) -> int:
     Returns:
         0 for the embeddings, i + 1 for block i, ``depth + 1`` for what is added to the trunk.
     """
-    if name.startswith(('pos_embed', 'patch_embed.')):
+    if name in ('cls_token', 'pos_embed') or name.startswith(('patch_embed.', 'visual_embed.')):
         return 0
-    if name.startswith('blocks.'):
+    if name.startswith(('blocks.', 'layers.')):
         return int(name.split('.')[1]) + 1
     return depth + 1
