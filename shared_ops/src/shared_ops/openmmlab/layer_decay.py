@@ -38,12 +38,7 @@ class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type:
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
                 continue
-            layer_id = self.layer_id(module, name, num_layers - 1)
-            if not 0 <= layer_id < num_layers:
-                raise ValueError(
-                    f'{name} belongs to layer {layer_id}, but paramwise_cfg has num_layers={num_layers - 2}; '
-                    f"num_layers must be the depth of the model's trunk"
-                )
+            layer_id = self._layer_id(module, name, num_layers)
             decayed = self.is_decayed(name, parameter)
             group = groups.setdefault(
                 (layer_id, decayed),
@@ -56,13 +51,20 @@ class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type:
             group['params'].append(parameter)
         params.extend(groups[key] for key in sorted(groups))
 
-    def layer_id(self, model: nn.Module, name: str, last: int) -> int:
-        """Return the layer of the parameter ``name`` of ``model``, where ``last`` is the last one."""
-        part, _, rest = name.partition('.')
-        get_layer_id = getattr(getattr(model, part), 'get_layer_id', None)
-        layer_id: int | None = None if get_layer_id is None else get_layer_id(rest)
-        return last if layer_id is None else layer_id
-
     def is_decayed(self, name: str, parameter: nn.Parameter) -> bool:
         """Return whether weight decay applies to a parameter."""
         return parameter.dim() > 1 and not name.endswith('.bias')
+
+    @staticmethod
+    def _layer_id(model: nn.Module, name: str, num_layers: int) -> int:
+        part, _, rest = name.partition('.')
+        get_layer_id = getattr(getattr(model, part), 'get_layer_id', None)
+        layer_id: int | None = None if get_layer_id is None else get_layer_id(rest)
+        if layer_id is None:
+            return num_layers - 1
+        if not 0 <= layer_id < num_layers:
+            raise ValueError(
+                f'{name} belongs to layer {layer_id}, but paramwise_cfg has num_layers={num_layers - 2}; '
+                f"num_layers must be the depth of the model's trunk"
+            )
+        return layer_id
