@@ -27,6 +27,8 @@ PROJECTS = {
     'internimage': 'packages/internimage',
 }
 PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
+# those that have Mask2Former, for which MMDetection has to be installed too
+WITH_MASK2FORMER = {'vit_adapter', 'internimage'}
 TEST_TOOLS = ['pytest>=8', 'hypothesis>=6.100', 'numpy']
 # What programs are exported to; setuptools is for the compiler of PyTorch before 2.11 and for setup.py.
 EXPORT_TOOLS = ['onnx', 'onnxscript', 'onnxruntime', 'setuptools']
@@ -139,7 +141,8 @@ def typecheck(session: nox.Session) -> None:
 @nox.parametrize('package', PACKAGES, ids=PACKAGES)
 def tests(session: nox.Session, package: str) -> None:
     """Test one package, installed alone from its wheel beside that of shared_ops."""
-    install_wheels(session, 'shared_ops', package)
+    with_mask2former = package in WITH_MASK2FORMER
+    install_wheels(session, package, 'shared_ops', extras='[mask2former]' if with_mask2former else '')
     session.install(*TEST_TOOLS)
     for other in set(PACKAGES) - {package}:
         found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
@@ -147,7 +150,8 @@ def tests(session: nox.Session, package: str) -> None:
     paths = [f'tests/{package}', 'tests/shared_ops/vit', 'tests/shared_ops/openmmlab']
     if package == 'internimage':
         paths.remove('tests/shared_ops/vit')  # depends on shared_ops[openmmlab] alone, which lacks timm
-    run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1')
+    required = {'REQUIRE_MMDET': '1'} if with_mask2former else {}
+    run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1', **required)
 
 
 @nox.session
@@ -272,14 +276,14 @@ STACKS = {
     'openmmlab': Stack(
         python='3.11',
         first=('torch', 'torchvision', 'setuptools<82', 'wheel'),
-        rest=('mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'timm', 'ftfy', 'regex'),
+        rest=('mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'mmdet==3.3.0', 'timm', 'ftfy', 'regex'),
         options=('--no-build-isolation',),
     ),
     # The oldest PyTorch and Python that the packages allow, on the maintained line.
     'oldest': Stack(
         python='3.10',
         first=('torch==2.10.*', 'torchvision==0.25.*'),
-        rest=('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'timm'),
+        rest=('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'timm'),
     ),
 }
 
@@ -300,4 +304,4 @@ def compat(session: nox.Session, openmmlab: str) -> None:
         # the file that passes in `ops` too, under the newest PyTorch
         session.install('setuptools')
         paths.append('tests/shared_ops/ops')
-    run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1')
+    run_tests(session, *paths, REQUIRE_KERNELS='1', REQUIRE_MMDET='1', SHARED_OPS_REQUIRE_KERNELS='1')

@@ -12,4 +12,4 @@ resume = False
 # a checkpoint of another data set may start a training: its backbone has to fit, its heads need not;
 # and a training that is resumed goes on as if there had been no break
 custom_hooks = [dict(type='CheckpointFitHook'), dict(type='IterationSeedHook')]
-tta_model = dict(type='SegTTAModel')
+tta_model = dict(type='RunningMeanTTAModel')

@@ -15,15 +15,18 @@ PACKAGES = {path.name: path / 'src' / path.name for path in sorted((ROOT / 'pack
 OPERATORS = {'torch'}
 VIT = {'torch', 'timm.layers', 'shared_ops'}
 OPENMMLAB = {
-    'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'cv2', 'matplotlib', 'rich', 'shared_ops',
+    'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'matplotlib', 'rich', 'shared_ops',
 }  # fmt: skip
+MASK2FORMER = OPENMMLAB | {'mmdet', 'scipy'}
 MODELS = {'torch', 'timm', 'mmengine', 'mmseg.registry', 'mmseg.datasets', 'mmcv.transforms', 'shared_ops'}
 
 
 def layer_of(path: Path) -> set[str]:
     """Return what a file of ``shared_ops`` may import."""
-    part = path.relative_to(SHARED_OPS).parts[0]
-    return {'vit': VIT, 'openmmlab': OPENMMLAB}.get(part, OPERATORS)
+    parts = path.relative_to(SHARED_OPS).parts
+    if parts[:2] == ('openmmlab', 'mask2former'):
+        return MASK2FORMER
+    return {'vit': VIT, 'openmmlab': OPENMMLAB}.get(parts[0], OPERATORS)
 
 
 def imports_of(path: Path) -> Iterator[tuple[int, str]]:

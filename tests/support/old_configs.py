@@ -1,5 +1,7 @@
 """What an original config, written for MMSegmentation 0.x and mmdet 2, says in the words of 1.x and 3."""
 
+from support.reference import new_schema
+
 # Said by the originals, and the only thing that the layers of mmdet 3 do.
 FIXED = {
     'pixel_decoder.encoder.type': 'DetrTransformerEncoder',
@@ -46,18 +48,12 @@ def mask2former_head(old):
     for key, value in FIXED.items():
         assert flat.pop(key) == value, key
     classes = flat.pop('num_things_classes') + flat.pop('num_stuff_classes')
-    # the layer takes its feed-forward network from ffn_cfgs
-    flat.pop('transformer_decoder.transformerlayers.feedforward_channels')
     flat['pixel_decoder.type'] = 'mmdet.' + flat['pixel_decoder.type']
     for loss in ('loss_cls', 'loss_mask', 'loss_dice'):
         flat[f'{loss}.type'] = 'mmdet.' + flat[f'{loss}.type']
-    new = {'num_classes': classes, **flat, 'type': 'SemanticMask2FormerHead'}
-    for key in [key for key in new if 'transformerlayers' in key]:
-        value = new.pop(key)
-        renamed = key.replace('transformerlayers', 'layer_cfg').replace('ffn_cfgs', 'ffn_cfg')
-        new[renamed.replace('attn_cfgs', 'self_attn_cfg')] = value
-        if key.startswith('transformer_decoder'):
-            new[renamed.replace('attn_cfgs', 'cross_attn_cfg')] = value
+    renamed = new_schema({f'.{key}': value for key, value in flat.items()})
+    new = {key.removeprefix('.'): value for key, value in renamed.items()}
+    new.update(num_classes=classes, type='SemanticMask2FormerHead')
     for part in ('pixel_decoder.encoder', 'transformer_decoder'):
         new.setdefault(f'{part}.layer_cfg.ffn_cfg.with_cp', False)
     return _nested(new)
@@ -80,7 +76,7 @@ def single_scale_pipeline(old):
     """Return an original test pipeline for its only scale, without its mirror image."""
     load, augment = old
     assert 'img_ratios' not in augment
-    steps = [transform[0] for transform in _steps(augment['transforms'], [augment['img_scale']], flip=False)]
+    steps = [transform[0] for transform in _steps(augment['transforms'], [tuple(augment['img_scale'])], flip=False)]
     return [load, *steps, {'type': 'LoadAnnotations'}, {'type': 'PackSegInputs'}]
 
 
@@ -88,7 +84,7 @@ def multi_scale_pipeline(old):
     """Return an original test pipeline with all its views."""
     load, augment = old
     width, height = augment['img_scale']
-    scales = [[int(width * ratio), int(height * ratio)] for ratio in augment.get('img_ratios', [1.0])]
+    scales = [(int(width * ratio), int(height * ratio)) for ratio in augment.get('img_ratios', [1.0])]
     steps = _steps(augment['transforms'], scales, flip=augment['flip'])
     pack = {'type': 'PackSegInputs'}
     if any(step[0]['type'] == 'PadShortSide' for step in steps):
@@ -97,6 +93,14 @@ def multi_scale_pipeline(old):
             'flip_direction', 'reduce_zero_label', 'padding_size',
         ]  # fmt: skip
     return [load, {'type': 'TestTimeAug', 'transforms': [*steps, [{'type': 'LoadAnnotations'}], [pack]]}]
+
+
+def padded_to(old):
+    """Return the (height, width) to which an original test pipeline fills up after the normalization, or None."""
+    names = [transform['type'] for transform in old[1]['transforms']]
+    if 'PadShortSide' not in names or names.index('PadShortSide') < names.index('Normalize'):
+        return None
+    return [transforms(old)['PadShortSide']['size']] * 2
 
 
 def _steps(old, scales, flip):

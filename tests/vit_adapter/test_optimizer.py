@@ -3,7 +3,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 
-from support.reference import Reference, build
+from support.reference import Reference, build, new_names
 
 REFERENCE = Reference('vit_adapter')
 NAMES = REFERENCE.config_names()
@@ -24,7 +24,10 @@ def test_learning_rate_and_weight_decay_of_every_parameter(name):
     }
     ours = {key: settings.pop(id(parameter)) for key, parameter in model.named_parameters()}
     assert not settings
-    originals = {key: (pytest.approx(lr, rel=1e-12), weight_decay) for key, lr, weight_decay in original['groups']}
+    names = new_names([key for key, *_ in original['groups']])
+    originals = {
+        names[key]: (pytest.approx(lr, rel=1e-12), weight_decay) for key, lr, weight_decay in original['groups']
+    }
     assert ours == originals
     for group in optimizer.param_groups:
         assert list(group['betas']) == original['betas']
@@ -33,32 +36,32 @@ def test_learning_rate_and_weight_decay_of_every_parameter(name):
 
 
 @pytest.fixture(scope='module')
-def curves():
-    """Return every config's learning rate in each iteration at which the original's is known.
+def factors():
+    """Return what the learning rate is multiplied by in an iteration, by schedule and iteration.
 
-    The configs share their schedule, so one optimizer with a parameter per config steps through all iterations.
+    The configs share three schedules; an optimizer with one parameter steps through each.
     """
-    configs = {name: REFERENCE.config(name) for name in NAMES}
-    schedules = [config.param_scheduler for config in configs.values()]
-    assert all(schedule == schedules[0] for schedule in schedules)
-
-    optimizer = torch.optim.AdamW(
-        [{'params': torch.nn.Parameter(torch.zeros(1)), 'lr': c.optim_wrapper.optimizer.lr} for c in configs.values()]
-    )
-    schedulers = [PARAM_SCHEDULERS.build({**entry, 'optimizer': optimizer}) for entry in schedules[0]]
     iterations = {int(i) for name in NAMES for i in REFERENCE.of_config('optim', name)['lr_at']['values']}
-    rates = {name: {} for name in NAMES}
-    for iteration in range(max(iterations) + 1):
-        if iteration in iterations:
-            for name, group in zip(NAMES, optimizer.param_groups, strict=True):
-                rates[name][iteration] = group['lr']
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-    return rates
+    found = {}
+    for max_iters in (40000, 80000, 160000):
+        config = next(c for c in map(REFERENCE.config, NAMES) if c.train_cfg.max_iters == max_iters)
+        optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        schedulers = [PARAM_SCHEDULERS.build({**entry, 'optimizer': optimizer}) for entry in config.param_scheduler]
+        rates = found[str(config.param_scheduler)] = {}
+        for iteration in range(max_iters + 1):
+            if iteration in iterations:
+                rates[iteration] = optimizer.param_groups[0]['lr']
+            optimizer.step()
+            for scheduler in schedulers:
+                scheduler.step()
+    return found
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_learning_rate_of_every_iteration(name, curves):
+def test_learning_rate_of_every_iteration(name, factors):
+    config = REFERENCE.config(name)
     originals = REFERENCE.of_config('optim', name)['lr_at']['values']
-    assert curves[name] == {int(iteration): pytest.approx(lr, rel=1e-10) for iteration, lr in originals.items()}
+    curve = factors[str(config.param_scheduler)]
+    ours = {iteration: curve[int(iteration)] * config.optim_wrapper.optimizer.lr for iteration in originals}
+    assert ours == {iteration: pytest.approx(lr, rel=1e-10) for iteration, lr in originals.items()}
+    assert max(map(int, originals)) in (config.train_cfg.max_iters - 1, config.train_cfg.max_iters)

@@ -167,6 +167,7 @@ def test_data_sets_read_their_files(name, tmp_path):
             assert labels.shape[1] <= config.crop_size[0] and labels.shape[2] <= config.crop_size[1]
 
 
+@pytest.mark.needs_mmdet  # for its config
 def test_mapillary_becomes_cityscapes(tmp_path):
     config = REFERENCE.config('cityscapes/mask2former_beit_adapter_large_896_80k_mapillary_ss.py')
     for settings in config.train_dataloader.dataset.datasets:

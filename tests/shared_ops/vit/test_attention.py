@@ -1,7 +1,9 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared_ops.vit import Attention, WindowedAttention
+from shared_ops.vit import Attention, WindowedAttention, cut_windows, join_windows
 
 DIM, HEADS = 12, 3
 
@@ -69,3 +71,11 @@ def test_heads_divide_channels():
 def test_windows_have_a_size(window_size):
     with pytest.raises(ValueError, match=f'window_size must be a positive number of tokens, not {window_size}'):
         WindowedAttention(DIM, HEADS, window_size)
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), side=st.integers(1, 5))
+def test_windows_are_put_together_again(height, width, side):
+    tokens = torch.randn(2, height * width, 3)
+    windows = cut_windows(tokens, height, width, side)
+    assert windows.shape == (2 * -(-height // side) * -(-width // side), side * side, 3)
+    assert torch.equal(join_windows(windows, height, width, side), tokens)

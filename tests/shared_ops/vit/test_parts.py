@@ -133,7 +133,9 @@ class TestBlockRanges:
 @pytest.mark.parametrize(
     ('name', 'layer'),
     [
-        ('pos_embed', 0), ('patch_embed.proj.weight', 0), ('blocks.0.gamma1', 1), ('blocks.11.attn.qkv.bias', 12),
+        ('cls_token', 0), ('pos_embed', 0), ('patch_embed.proj.weight', 0), ('visual_embed.embeddings_norm.bias', 0),
+        ('layers.0.linear1.weight', 1), ('rel_pos_bias.relative_position_bias_table', 13),
+        ('blocks.0.gamma1', 1), ('blocks.11.attn.qkv.bias', 12),
         ('level_embed', 13), ('interactions.0.injector.gamma', 13), ('norm1.weight', 13), ('spm.fc1.bias', 13),
     ],
 )  # fmt: skip

@@ -122,8 +122,13 @@ class UniPerceiverAdapter(Adapter):
         """
         if self.pretrained is None:
             return
-        weights = uniperceiver_weights(read_pretrained(self.pretrained))
-        copy_pretrained(self, weights, prefixes=('visual_embed.', 'layers.'), source=self.pretrained)
+        copy_pretrained(
+            self,
+            uniperceiver_weights(read_pretrained(self.pretrained)),
+            prefixes=('visual_embed.', 'layers.'),
+            source=self.pretrained,
+            advice='its img_size must be that of the weights',
+        )
 
     def get_layer_id(self, name: str) -> int:
         """Return the depth of a parameter, for layer-wise learning rates.

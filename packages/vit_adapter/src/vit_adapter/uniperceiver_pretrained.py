@@ -10,7 +10,7 @@ from torch import Tensor
 
 # What Uni-Perceiver's authors call it, and the trunk; in this order.
 _RENAMES = (
-    (r'^(module\.)?(fused_encoder\.)?', ''),
+    (r'^fused_encoder\.', ''),
     (r'\bin_proj_(weight|bias)$', r'in_proj.\1'),
     (r'^video_embed\.', 'visual_embed.'),
     (r'^visual_embed\.embeddings\.(weight|bias)$', r'visual_embed.patch_embed.proj.\1'),

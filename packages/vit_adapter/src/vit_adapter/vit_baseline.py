@@ -41,7 +41,7 @@ class ViTBaseline(nn.Module):
         patch_size: side of a patch in pixels; only 16 fits the pyramid.
         in_chans: channels of the image.
         embed_dim: channels of a token, a multiple of 32.
-        depth: number of blocks, a multiple of 4.
+        depth: number of blocks, best a multiple of 4.
         num_heads: attention heads.
         mlp_ratio: hidden channels of the MLPs, as a multiple of ``embed_dim``.
         qkv_bias: give query, key and value projections a bias.
@@ -85,13 +85,14 @@ class ViTBaseline(nn.Module):
             raise ValueError(f'patch_size={patch_size}: maps of strides 4 to 32 are made of patches of 16 pixels')
         if embed_dim % 32:
             raise ValueError(f'embed_dim={embed_dim} must be a multiple of 32, the number of groups of the first map')
-        if depth < 4 or depth % 4:
-            raise ValueError(f'depth={depth} must be a multiple of 4, one quarter of the blocks for each map')
+        out_indices = tuple(range(depth // 4 - 1, depth, depth // 4)) if depth >= 4 else ()
+        if len(out_indices) != 4:
+            raise ValueError(f'depth={depth} has no four equal parts, one for each map; a multiple of 4 has')
         self.pretrained = pretrained
         self.in_chans = in_chans
         self.embed_dim = embed_dim
         self.pretrain_grid = (pretrain_size // patch_size, pretrain_size // patch_size)
-        self.out_indices = tuple(range(depth // 4 - 1, depth, depth // 4))
+        self.out_indices = out_indices
 
         self.patch_embed = PatchEmbed(img_size, patch_size, in_chans, embed_dim)
         # row 0 belongs to the pretrained model's class token and is never used

@@ -22,6 +22,11 @@ SHARED_TABLE = f'rel_pos_bias.{TABLE}'
 _CLASS_ROWS = 3
 _TRUNK = ('cls_token', 'pos_embed', 'patch_embed.', 'rel_pos_bias.', 'blocks.')
 
+_ADVICE = (
+    'its num_heads, qkv_bias, init_values (None for no layer scale), use_abs_pos_emb, use_rel_pos_bias and '
+    'use_shared_rel_pos_bias must be those of the weights'
+)
+
 
 def load_beit(backbone: nn.Module, source: str, window: tuple[int, int]) -> None:
     """Load a file of BEiT or BEiTv2 into a backbone with the originals' names.
@@ -38,7 +43,7 @@ def load_beit(backbone: nn.Module, source: str, window: tuple[int, int]) -> None
     """
     trunk = {name: value for name, value in backbone.named_parameters() if name.startswith(_TRUNK)}
     weights = beit_weights(read_pretrained(source), trunk, window)
-    copy_pretrained(backbone, weights, prefixes=_TRUNK, source=source)
+    copy_pretrained(backbone, weights, prefixes=_TRUNK, source=source, advice=_ADVICE)
 
 
 def beit_weights(
@@ -83,7 +88,7 @@ def resize_table(table: Tensor, window: tuple[int, int]) -> Tensor:
     """Interpolate a table of relative position biases for another window.
 
     A cubic spline of every head, through the old entries on a geometric grid: near offsets keep their places almost,
-    far ones spread over the new window (BEiT, https://arxiv.org/abs/2106.08254, its code for segmentation).
+    far ones spread over the new window (as in BEiT's code for segmentation).
 
     Args:
         table: ``[(2n-1)^2 + 3, M]`` for a square window of n x n patches; the last three rows are the class token's

@@ -13,6 +13,8 @@ from .checkpoint import load_from_file, load_from_web
 
 _DEIT = 'https://dl.fbaipublicfiles.com/deit/'
 _VIT_ADAPTER = 'https://github.com/czczup/ViT-Adapter/releases/download/'
+# BEiT's authors moved their files there; the address that the original configs name no longer serves them.
+_BEIT = 'https://github.com/addf400/files/releases/download/'
 # Files that the configs name, and the folders that they are published in.
 PUBLISHED_IN = {
     'deit_tiny_patch16_224-a1311bcf.pth': _DEIT,
@@ -27,6 +29,10 @@ PUBLISHED_IN = {
     'L_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.1-sd_0.1--imagenet2012-steps_20k-lr_0.01-res_384.pth': (
         _VIT_ADAPTER + 'v0.1.6/'
     ),
+    'beit_base_patch16_224_pt22k_ft22k.pth': _BEIT + 'v1.0/',
+    'beit_large_patch16_224_pt22k_ft22k.pth': _BEIT + 'v1.0/',
+    'beitv2_large_patch16_224_pt1k_ft21k.pth': _BEIT + 'BEiT-v2/',
+    'uni-perceiver-large-L24-H1024-224size-pretrained_converted.pth': _VIT_ADAPTER + 'v0.3.1/',
 }
 TIMM = 'timm://'
 
@@ -61,7 +67,13 @@ def read_pretrained(source: str) -> Mapping[str, Tensor]:
     return _state_dict(load_from_file(source))
 
 
-def copy_pretrained(module: nn.Module, weights: Mapping[str, Tensor], prefixes: tuple[str, ...], source: str) -> None:
+def copy_pretrained(
+    module: nn.Module,
+    weights: Mapping[str, Tensor],
+    prefixes: tuple[str, ...],
+    source: str,
+    advice: str = 'its img_size and pretrain_size must be those that the weights were trained with',
+) -> None:
     """Copy pretrained weights into the part of a backbone that has them.
 
     Args:
@@ -69,6 +81,7 @@ def copy_pretrained(module: nn.Module, weights: Mapping[str, Tensor], prefixes: 
         weights: tensors by the backbone's names; those of other parts (the classifier's head) are left out.
         prefixes: how the names of that part begin.
         source: where the weights come from, for messages.
+        advice: what the model's arguments must be for the weights to fit, for messages.
 
     Raises:
         RuntimeError: that part of the backbone and the weights do not have the same names and shapes.
@@ -86,8 +99,7 @@ def copy_pretrained(module: nn.Module, weights: Mapping[str, Tensor], prefixes: 
         more = f', and {len(misfits) - 20} more' if len(misfits) > 20 else ''
         raise RuntimeError(
             f'pretrained weights {source} do not fit {type(module).__name__}: {", ".join(misfits[:20])}{more}. The '
-            f'model needs weights of its own depth, embed_dim and patch_size, and its img_size and pretrain_size must '
-            f'be those that the weights were trained with'
+            f'model needs weights of its own depth, embed_dim and patch_size, and {advice}'
         )
     with torch.no_grad():
         for name, value in target.items():

@@ -25,9 +25,9 @@ def attend(
     dim = qkv.shape[2] // 3
     qkv = qkv.reshape(batch, length, 3, num_heads, dim // num_heads).permute(2, 0, 3, 1, 4)  # [3, B, M, T, D]
     query, key, value = qkv.unbind(0)
-    attended = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale
-    )  # [B, M, T, D]
+    # a mask of three dimensions would cost the CPU its fused kernel
+    mask = None if bias is None else bias[None]  # [1, M, T, T]
+    attended = F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scale)  # [B, M, T, D]
     return attended.transpose(1, 2).reshape(batch, length, dim)
 
 

@@ -101,15 +101,9 @@ class RelativePositionBias(nn.Module):
         self.register_parameter('relative_position_bias_table', table)
 
     @property
-    def relative_position_index(self) -> Tensor:
-        """The table's row for every pair of tokens, ``[T, T]`` int64 on the CPU.
-
-        Raises:
-            AttributeError: there is no table.
-        """
-        if self.window is None:
-            raise AttributeError('this module has no relative position bias')
-        return relative_position_index(self.window)
+    def relative_position_index(self) -> Tensor | None:
+        """The table's row for every pair of tokens, ``[T, T]`` int64 on the CPU; ``None`` without a table."""
+        return None if self.window is None else relative_position_index(self.window)
 
     def relative_position_bias(self, grid: tuple[int, int], dtype: torch.dtype) -> Tensor | None:
         """Return the biases ``[M, 1 + H*W, 1 + H*W]`` of a grid (H, W) in a type; ``None`` without a table."""
@@ -125,7 +119,7 @@ class RelativePositionBias(nn.Module):
             tokens = 1 + self.window[0] * self.window[1]
             index = torch.empty(tokens, tokens, dtype=torch.int64, device='meta')
         else:
-            index = self.relative_position_index
+            index = relative_position_index(self.window)
         destination[prefix + 'relative_position_index'] = index
 
     def _load_from_state_dict(

@@ -22,3 +22,15 @@ def test_everything_else_is_unexpected(fail) -> None:
 
 def test_an_error_that_was_never_raised() -> None:
     assert not is_bad_input(ValueError('x'))
+
+
+def test_what_pytorch_raises_in_a_head_is_unexpected_mask2former() -> None:
+    from shared_ops.openmmlab.mask2former.points import sample_points
+    from shared_ops.openmmlab.mask2former.targets import mask_targets
+
+    with pytest.raises(ValueError) as refused:
+        mask_targets(torch.tensor([[3]]), num_classes=2, ignore_index=255, dtype=torch.float32)
+    assert is_bad_input(refused.value)
+    with pytest.raises(RuntimeError) as failed:
+        sample_points(torch.zeros(2, 3, 4), torch.zeros(2, 5, 6, 2))
+    assert not is_bad_input(failed.value)

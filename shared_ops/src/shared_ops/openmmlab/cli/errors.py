@@ -6,6 +6,8 @@ from types import TracebackType
 
 # Their modules check what they are given and compute next to nothing: an error that starts there is about bad input.
 _CHECKING = ('shared_ops.openmmlab.', 'shared_ops.vit.pretrained')
+# Among them, these compute, and what PyTorch raises there is unexpected.
+_COMPUTING = 'shared_ops.openmmlab.mask2former.'
 
 
 def is_bad_input(error: BaseException) -> bool:
@@ -15,7 +17,10 @@ def is_bad_input(error: BaseException) -> bool:
     """
     if not isinstance(error, (ValueError, RuntimeError, OSError, ImportError)):
         return False
-    return f'{_origin(error.__traceback__)}.'.startswith(_CHECKING)
+    origin = f'{_origin(error.__traceback__)}.'
+    if origin.startswith(_COMPUTING) and isinstance(error, RuntimeError):
+        return False
+    return origin.startswith(_CHECKING)
 
 
 def _origin(trace: TracebackType | None) -> str:
