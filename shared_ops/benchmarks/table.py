@@ -124,3 +124,24 @@ def tables_of_folder(folder: Path, short: bool = False) -> str:
     paths = sorted(folder.glob('*.json'))
     make = short_table if short else tables
     return '\n\n'.join(make(json.loads(path.read_text(encoding='utf-8'))) for path in paths)
+
+
+def backbone_table(results: Results) -> str:
+    """Return how long a backbone takes with the compiled operators and with plain PyTorch's, medians of all rounds."""
+    backbone = results['backbone']
+    seconds = {(entry['direction'], entry['implementation']): entry['seconds'] for entry in results['times']}
+    body = []
+    for direction in dict.fromkeys(entry['direction'] for entry in results['times']):
+        ours, plain = seconds[direction, OURS], seconds[direction, 'plain PyTorch']
+        times = [their / our for our, their in zip(ours, plain)]
+        row = [direction.replace('+', ' + '), f'{statistics.median(ours):.2f} s', f'{statistics.median(plain):.2f} s']
+        body.append([*row, f'{statistics.median(times):.2f}', f'{min(times):.2f}'])
+    height, width = backbone['image']
+    where = f'`{backbone["config"]}`, backbone alone, one image of {height}x{width}. {machine_line(results)}'
+    head = ['direction', 'kernels of shared_ops', 'plain PyTorch', 'times faster', 'in the worst round']
+    return f'{where}\n\n{_rows(head, body)}'
+
+
+def backbone_table_of_file(path: Path) -> str:
+    """Return the table of one results file."""
+    return backbone_table(json.loads(path.read_text(encoding='utf-8')))

@@ -1,5 +1,6 @@
-"""A ViT-Adapter that is small enough to train in a test, on drawn scenes, as a user's own config."""
+"""A ViT-Adapter or ViT-CoMer that is small enough to train in a test, on drawn scenes, as a user's own config."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 _TEXT = """\
 _base_ = '{base}'
-custom_imports = dict(imports=['vit_adapter', {imports}], allow_failed_imports=False)
+custom_imports = dict(imports=['{package}', {imports}], allow_failed_imports=False)
 model = dict(
     pretrained=None,
     data_preprocessor=dict(size=(64, 64)),
@@ -41,13 +42,24 @@ param_scheduler = []
 default_hooks = dict(
     logger=dict(interval=1), checkpoint=dict(by_epoch=False, interval=2, max_keep_ckpts=-1, save_best=None))
 """
+# the config that the tiny one is made from, by package
+_BASES = {
+    'vit_adapter': 'upernet_deit_adapter_tiny_512_160k_ade20k.py',
+    'vit_comer': 'upernet_vit_comer_tiny_512_160k_ade20k.py',
+}
 
 
 def write_config(
-    path: Path, data: Path, *, drop: float = 0.0, random_crop: bool = False, imports: tuple[str, ...] = ()
+    path: Path,
+    data: Path,
+    *,
+    drop: float = 0.0,
+    random_crop: bool = False,
+    imports: tuple[str, ...] = (),
+    package: str = 'vit_adapter',
 ) -> Path:
-    """Write the config of a tiny model for the scenes that are drawn into ``data``."""
-    import vit_adapter
+    """Write the config of a tiny model of ``package`` for the scenes that are drawn into ``data``."""
+    config_dir = importlib.import_module(package).CONFIG_DIR
 
     from shared_ops.openmmlab.demo.scenes import CLASSES, PALETTE, write_data_set
 
@@ -56,7 +68,8 @@ def write_config(
     crop = 'RandomCrop' if random_crop else 'CenterCrop'
     path.write_text(
         _TEXT.format(
-            base=(vit_adapter.CONFIG_DIR / 'ade20k' / 'upernet_deit_adapter_tiny_512_160k_ade20k.py').as_posix(),
+            base=(config_dir / 'ade20k' / _BASES[package]).as_posix(),
+            package=package,
             imports=', '.join(map(repr, imports)),
             drop=drop,
             augmentation=f"dict(type='{crop}', crop_size=(64, 64))",
@@ -70,9 +83,7 @@ def write_config(
 
 
 def build(config: Path):
-    """Build the model of a config."""
-    import vit_adapter  # noqa: F401
-
+    """Build the model of a config, whose package is imported."""
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
@@ -82,13 +93,17 @@ def build(config: Path):
 
 
 def run_command(
-    *arguments: object, cwd: Path, processes: int = 0, env: dict[str, str] | None = None
+    *arguments: object,
+    cwd: Path,
+    processes: int = 0,
+    env: dict[str, str] | None = None,
+    package: str = 'vit_adapter',
 ) -> subprocess.CompletedProcess:
-    """Run ``python -m vit_adapter`` in a process of its own, or under ``torchrun`` in several."""
+    """Run ``python -m`` of ``package`` in a process of its own, or under ``torchrun`` in several."""
     command = [sys.executable, '-m']
     if processes:
         command += ['torch.distributed.run', '--standalone', f'--nproc-per-node={processes}', '-m']
-    command += ['vit_adapter', *map(str, arguments)]
+    command += [package, *map(str, arguments)]
     return subprocess.run(
         command, cwd=cwd, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', **(env or {})}, capture_output=True, text=True
     )

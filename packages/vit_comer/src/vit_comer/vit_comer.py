@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from shared_ops.openmmlab.pretrained import copy_pretrained, read_pretrained
 from shared_ops.vit import InteractingViT, plain_vit_weights
 
-from .cti import CTIBlock
+from .cti_block import CTIBlock
 
 
 def per_interaction(name: str, setting: bool | Sequence[bool], number: int) -> list[bool]:

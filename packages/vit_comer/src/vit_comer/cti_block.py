@@ -1,0 +1,122 @@
+"""One interaction of ViT-CoMer (https://arxiv.org/abs/2403.07392, section 3.1): into the trunk, and back out of it.
+
+Original: ``CTIBlock`` in segmentation/mmseg_custom/models/backbones/comer_modules.py.
+"""
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from shared_ops.vit import Block, DeformInputs
+
+from .cti import CTIToC, CTIToV, ExtraCTI, add_tokens
+from .mrfp import MRFP
+
+EXTRA_CTIS = 4
+
+
+class CTIBlock(nn.Module):
+    """Multi-receptive-field features into the trunk, a part of the trunk, and back into the features.
+
+    Args:
+        dim: channels of tokens and features.
+        num_heads: heads of the deformable attentions.
+        n_points: sampling points per head and level.
+        deform_ratio: channels of the attentions' values, as a multiple of ``dim``.
+        init_values: where the ``gamma`` of :class:`CTIToV` starts.
+        with_cffn: follow the attentions towards the features with feed-forward networks.
+        cffn_ratio: their hidden channels, as a multiple of ``dim``.
+        drop_path: their rate of stochastic depth.
+        extra_cti: end with four of :class:`ExtraCTI`.
+        use_cti_to_v: whether features go to the trunk; without, :class:`MRFP` is there and has no effect.
+        use_cti_to_c: whether tokens go to the features.
+        cnn_feature_interaction: whether the features look at one another on the way back.
+        dim_ratio: hidden channels of :class:`MRFP`, as a multiple of ``dim``.
+        with_cp: recompute activations in the backward instead of keeping them.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        num_heads: int = 6,
+        n_points: int = 4,
+        deform_ratio: float = 1.0,
+        init_values: float = 0.0,
+        with_cffn: bool = True,
+        cffn_ratio: float = 0.25,
+        drop_path: float = 0.0,
+        extra_cti: bool = False,
+        use_cti_to_v: bool = True,
+        use_cti_to_c: bool = True,
+        cnn_feature_interaction: bool = True,
+        dim_ratio: float = 6.0,
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__()
+
+        def to_features(kind: type[CTIToC]) -> CTIToC:
+            return kind(
+                dim,
+                num_heads=num_heads,
+                n_points=n_points,
+                deform_ratio=deform_ratio,
+                with_cffn=with_cffn,
+                cffn_ratio=cffn_ratio,
+                drop_path=drop_path,
+                cnn_feature_interaction=cnn_feature_interaction,
+                with_cp=with_cp,
+            )
+
+        self.mrfp = MRFP(dim, int(dim * dim_ratio), with_cp=with_cp)
+        self.cti_tov = (
+            CTIToV(
+                dim,
+                num_heads=num_heads,
+                n_points=n_points,
+                deform_ratio=deform_ratio,
+                init_values=init_values,
+                cffn_ratio=cffn_ratio,
+                drop_path=drop_path,
+                with_cp=with_cp,
+            )
+            if use_cti_to_v
+            else None
+        )
+        self.cti_toc = to_features(CTIToC) if use_cti_to_c else None
+        self.extra_CTIs = nn.ModuleList(to_features(ExtraCTI) for _ in range(EXTRA_CTIS if extra_cti else 0))
+
+    def to_trunk(self, x: Tensor, c: Tensor, inputs: DeformInputs, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Return what enters the trunk's blocks, and the features that :class:`MRFP` made."""
+        if self.cti_tov is None:
+            return x, c
+        c = add_tokens(self.mrfp(c, height, width), x, height, width)
+        return self.cti_tov(x, c, inputs, height, width), c
+
+    def to_features(self, x: Tensor, c: Tensor, inputs: DeformInputs, height: int, width: int) -> Tensor:
+        """Return the features after the trunk's blocks, whose tokens are ``x``."""
+        if self.cti_toc is not None:
+            c = self.cti_toc(c, x, inputs, height, width)
+        for extra in self.extra_CTIs:
+            c = extra(c, x, inputs, height, width)
+        return c
+
+    def forward(
+        self,
+        x: Tensor,
+        c: Tensor,
+        blocks: Iterable[Block],
+        token_inputs: DeformInputs,
+        feature_inputs: DeformInputs,
+        height: int,
+        width: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the updated tokens ``x`` ``[N, height*width, C]`` and features ``c`` ``[N, S, C]``."""
+        # features look at features: from where those of the one kind look, to what those of the other look at
+        inputs = DeformInputs(
+            feature_inputs.reference_points, token_inputs.spatial_shapes, token_inputs.level_start_index
+        )
+        x, c = self.to_trunk(x, c, inputs, height, width)
+        for block in blocks:
+            x = block(x, height, width)
+        return x, self.to_features(x, c, inputs, height, width)
