@@ -148,8 +148,6 @@ def tests(session: nox.Session, package: str) -> None:
         found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
         session.run('python', '-I', '-c', found, silent=True)
     paths = [f'tests/{package}', 'tests/shared_ops/vit', 'tests/shared_ops/openmmlab']
-    if package == 'internimage':
-        paths.remove('tests/shared_ops/vit')  # depends on shared_ops[openmmlab] alone, which lacks timm
     required = {'REQUIRE_MMDET': '1'} if with_mask2former else {}
     run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1', **required)
 

@@ -1,6 +1,6 @@
 """NYU Depth v2, which MMSegmentation 1.x has for depth only, under the original's name."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mmseg.datasets import ADE20KDataset, BaseSegDataset
 from mmseg.registry import DATASETS
@@ -21,7 +21,7 @@ class NYUDepthV2Dataset(BaseSegDataset):  # type: ignore[misc]
         kwargs: as for ``BaseSegDataset``.
     """
 
-    METAINFO = dict(
+    METAINFO: ClassVar[dict[str, Any]] = dict(
         classes=(
             'wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window', 'bookshelf', 'picture',
             'counter', 'blinds', 'desk', 'shelves', 'curtain', 'dresser', 'pillow', 'mirror', 'floor mat', 'clothes',

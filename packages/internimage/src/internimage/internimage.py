@@ -157,7 +157,13 @@ class InternImage(nn.Module):
         if self.init_cfg is None:
             return
         source = self.init_cfg['checkpoint']
-        copy_pretrained(self, read_weights(source), prefixes=('patch_embed.', 'levels.'), source=source)
+        copy_pretrained(
+            self,
+            read_weights(source),
+            prefixes=('patch_embed.', 'levels.'),
+            source=source,
+            advice='channels, depths, groups, mlp_ratio and norms must be those of the weights',
+        )
 
     def get_layer_id(self, name: str) -> int:
         """Return the depth of a parameter, for layer-wise learning rates.
