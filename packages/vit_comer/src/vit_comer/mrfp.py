@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shared_ops.vit import map_to_tokens, recompute, split_levels, tokens_to_map
+from shared_ops.vit import map_to_tokens, recompute, split_levels
 
 
 def depthwise(channels: int, kernel_size: int) -> nn.Conv2d:
@@ -65,7 +65,8 @@ class MRFP(nn.Module):
         self.fc2 = nn.Linear(hidden_features, dim)
 
     def _convolve(self, tokens: Tensor, narrow: nn.Conv2d, wide: nn.Conv2d, height: int, width: int) -> Tensor:
-        hidden = tokens_to_map(self.fc1(tokens), height, width)  # [N, hidden, height, width]
+        # a view, with the channels last in memory: to copy as many channels takes as long as the rest
+        hidden = self.fc1(tokens).unflatten(1, (height, width)).permute(0, 3, 1, 2)  # [N, hidden, height, width]
         first, second = hidden.chunk(2, dim=1)
         return torch.cat((narrow(first), wide(second)), dim=1)
 
