@@ -1,5 +1,8 @@
 """One call that makes OpenMMLab's packages importable and our parts known to them."""
 
+import contextlib
+import io
+
 from .compiled_ops import install_stand_in
 from .installation import check_installation
 
@@ -16,17 +19,19 @@ def prepare() -> None:
     """
     check_installation()
     install_stand_in()
-    # these import MMSegmentation, which on its original line needs the stand-in
-    from . import (  # noqa: F401
-        augmented_test,
-        checkpoint_hook,
-        datasets,
-        distributed,
-        layer_decay,
-        resume,
-        segmentors,
-        transforms,
-    )
+    # These import MMSegmentation, which on its original line needs the stand-in, and on the maintained one prints that
+    # a service is not installed, which would stand in the output of every command.
+    with contextlib.redirect_stdout(io.StringIO()):
+        from . import (  # noqa: F401
+            augmented_test,
+            checkpoint_hook,
+            datasets,
+            distributed,
+            layer_decay,
+            resume,
+            segmentors,
+            transforms,
+        )
     from .checkpoint import register_loaders
 
     register_loaders()

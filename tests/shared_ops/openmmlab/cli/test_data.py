@@ -41,6 +41,26 @@ def test_a_missing_folder_is_named_with_what_is_there(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ('wrapped', 'option'),
+    [
+        (lambda part: {'dataset': part}, 'dataset.dataset'),
+        (lambda part: {'datasets': [{'type': 'Other'}, part]}, 'dataset.datasets.1'),
+        (lambda part: {'dataset': {'datasets': [part]}}, 'dataset.dataset.datasets.0'),
+    ],
+)
+def test_data_sets_in_data_sets(wrapped, option: str, tmp_path: Path) -> None:
+    part = dict(type='Inner', data_root=str(tmp_path), data_prefix=dict(img_path='images'))
+    with pytest.raises(FileNotFoundError, match='Inner expects img_path') as refused:
+        check_data(config(**wrapped(part)), 'train_dataloader')
+    assert f'--cfg-options train_dataloader.{option}.data_root=FOLDER' in str(refused.value)
+    # the option is one that MMEngine takes
+    settings = config(**wrapped(part))
+    (tmp_path / 'elsewhere' / 'images').mkdir(parents=True)
+    settings.merge_from_dict({f'train_dataloader.{option}.data_root': str(tmp_path / 'elsewhere')})
+    check_data(settings, 'train_dataloader')
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / 'images').touch()
     with pytest.raises(FileNotFoundError, match='that is no folder'):
