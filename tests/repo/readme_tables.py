@@ -6,44 +6,74 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
 
 
+# Folder of a data set: its name.
+DATA_SETS = {
+    'ade20k': 'ADE20K',
+    'cityscapes': 'Cityscapes',
+    'coco_stuff164k': 'COCO-Stuff 164k',
+    'coco_stuff10k': 'COCO-Stuff 10k',
+    'pascal_context': 'Pascal Context, 59 classes',
+    'potsdam': 'Potsdam',
+    'chase_db1': 'CHASE DB1',
+}
+
+
 def config_table() -> str:
-    """Return one row a config: parameters of the built model, crop, what the authors published, where it starts."""
+    """Return a table for each data set and one row a config: parameters of the built model, crop, published scores."""
     import vit_adapter
 
-    import torch
     import yaml
-    from mmengine import Config
-    from mmseg.registry import MODELS
     from mmseg.utils import register_all_modules
 
     register_all_modules()
     models = yaml.safe_load((vit_adapter.CONFIG_DIR / 'metafile.yaml').read_text(encoding='utf-8'))['Models']
     published = {model['Name']: model for model in models}
-    rows = [
-        '| config, its published checkpoint | parameters | crop | published mIoU, one scale / several | starts from |',
-        '|---|---|---|---|---|',
+    folders = {path.parent.name for path in vit_adapter.CONFIG_DIR.glob('[!_]*/*.py')}
+    assert folders <= set(DATA_SETS), f'DATA_SETS lacks {folders - set(DATA_SETS)}'
+    tables = [
+        _config_table_of(title, sorted((vit_adapter.CONFIG_DIR / folder).glob('*.py')), published)
+        for folder, title in DATA_SETS.items()
     ]
-    for path in sorted(vit_adapter.CONFIG_DIR.glob('[!_]*/*.py')):
+    return '\n\n'.join(tables)
+
+
+def _config_table_of(title: str, paths: list[Path], published: dict[str, dict[str, Any]]) -> str:
+    import torch
+    from mmengine import Config
+    from mmseg.registry import MODELS
+
+    rows = []
+    for path in paths:
         config = Config.fromfile(path)
+        (metric,) = config.test_evaluator.iou_metrics
         with torch.device('meta'):
             model = MODELS.build(config.model)
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        pretrained = Path(config.model.get('pretrained') or config.model.backbone.get('pretrained')).name
+        start = Path(config.load_from or config.model.get('pretrained') or config.model.backbone.get('pretrained')).name
+        # the files of AugReg have names of a hundred characters
+        start = start if len(start) < 70 else f'{start[:20]}...{start[-12:]}'
         name, scores = f'`{path.stem}`', '-'
         if path.stem in published:
             name = f'[{name}]({published[path.stem]["Weights"]})'
-            metrics = published[path.stem]['Results'][0]['Metrics']
-            scores = f'{metrics["mIoU"]} / {metrics["mIoU(ms+flip)"]}'
-        # the files of AugReg have names of a hundred characters
-        pretrained = pretrained if len(pretrained) < 50 else f'{pretrained[:20]}...{pretrained[-12:]}'
+            for result in published[path.stem].get('Results', []):
+                metrics = result['Metrics']
+                scores = f'{metrics.get(metric, "-")} / {metrics.get(f"{metric}(ms+flip)", "-")}'
         crop = 'x'.join(map(str, config.crop_size))
-        rows.append(f'| {name} | {parameters / 1e6:.1f} M | {crop} | {scores} | `{pretrained}` |')
-    return '\n'.join(rows)
+        rows.append(f'| {name} | {parameters / 1e6:.1f} M | {crop} | {scores} | `{start}` |')
+    header = [
+        f'**{title}**',
+        '',
+        f'| config, its published checkpoint | parameters | crop | published {metric}, one scale / several '
+        '| starts from |',
+        '|---|---|---|---|---|',
+    ]
+    return '\n'.join([*header, *rows])
 
 
 def benchmark_table(short: bool) -> str:

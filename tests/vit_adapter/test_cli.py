@@ -43,8 +43,9 @@ def losses(work_dir: Path) -> dict[int, float]:
 def test_ls_prints_one_name_a_line(capsys) -> None:
     assert main('vit_adapter', ['ls']) == 0
     names = capsys.readouterr().out.splitlines()
-    assert names == sorted(f'ade20k/{path.stem}' for path in (vit_adapter.CONFIG_DIR / 'ade20k').glob('*.py'))
-    assert len(names) == 7
+    paths = vit_adapter.CONFIG_DIR.glob('[!_]*/*.py')
+    assert names == sorted(f'{path.parent.name}/{path.stem}' for path in paths)
+    assert len(names) == 41
 
 
 @pytest.mark.parametrize('name', [CONFIG, f'{CONFIG}.py', f'ade20k/{CONFIG}'])

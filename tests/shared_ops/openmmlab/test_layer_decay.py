@@ -28,11 +28,24 @@ class Backbone(nn.Module):
         return int(name.split('.')[1]) + 1 if name.startswith('layers.') else 3
 
 
+class Head(nn.Module):
+    """Knows its first layer only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Embedding(2, 4)
+        self.conv = nn.Conv2d(4, 6, 1)
+
+    def get_layer_id(self, name: str) -> int | None:
+        return 0 if name == 'query.weight' else None
+
+
 class Model(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.backbone = Backbone()
-        self.decode_head = nn.Conv2d(4, 6, 1)
+        self.decode_head = Head()
+        self.auxiliary_head = nn.Conv2d(4, 6, 1)
 
 
 def optimizer_of(model: nn.Module, **paramwise_cfg: float) -> torch.optim.Optimizer:
@@ -64,8 +77,11 @@ def test_rates_and_decay() -> None:
         'backbone.layers.1.bias': (0.25, 0.0),
         'backbone.adapter.weight': (0.5, 0.25),
         'backbone.adapter.bias': (0.5, 0.0),
-        'decode_head.weight': (0.5, 0.25),
-        'decode_head.bias': (0.5, 0.0),
+        'decode_head.query.weight': (0.0625, 0.25),
+        'decode_head.conv.weight': (0.5, 0.25),
+        'decode_head.conv.bias': (0.5, 0.0),
+        'auxiliary_head.weight': (0.5, 0.25),
+        'auxiliary_head.bias': (0.5, 0.0),
     }
 
 

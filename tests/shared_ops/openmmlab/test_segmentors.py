@@ -29,6 +29,9 @@ class OneConvolution(nn.Module):
         self.conv = nn.Conv2d(3, channels, 3)
         self.norm = nn.BatchNorm2d(channels)
 
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
+        return [self.norm(self.conv(image))]
+
 
 @MODELS.register_module()
 class PretrainedConvolution(OneConvolution):
@@ -81,6 +84,15 @@ def test_building_leaves_the_config_alone() -> None:
     config = ConfigDict(type='CheckedEncoderDecoder', backbone=backbone, decode_head=head, pretrained='weights.pth')
     for _ in range(2):
         assert MODELS.build(config).backbone.pretrained == 'weights.pth'
+
+
+@pytest.mark.parametrize('shape', [(3, 5), torch.Size((3, 5))], ids=['image', 'crop'])
+def test_scores_have_the_size_of_what_is_decoded(shape: tuple[int, int]) -> None:
+    """Whatever is known of the image before it was padded or cut; and the caller's notes stay as they are."""
+    metas = [{'ori_shape': (7, 11), 'img_shape': shape, 'pad_shape': (4, 6)}]
+    before = copy.deepcopy(metas)
+    assert build().eval().encode_decode(torch.ones(1, 3, 13, 17), metas).shape == (1, 7, 13, 17)
+    assert metas == before
 
 
 def test_file_that_fits_is_loaded(file: str) -> None:

@@ -9,11 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from shared_ops.vit import RelativePositionBias, relative_position_bias, relative_position_index
+from shared_ops import vit
+from shared_ops.vit import RelativePositionBias, relative_position_index
 from shared_ops.vit.relative_position import table_rows
 
 WINDOW = (3, 5)
 HEADS = 2
+
+
+def relative_position_bias(table, window, grid):
+    """Return the bias with its keys from the first to the last."""
+    return vit.relative_position_bias(table, window, grid).flip(2)
 
 
 def some_table(window=WINDOW, dtype=torch.float64):
@@ -76,9 +82,10 @@ class TestLayout:
         assert torch.equal(bias[:, 2, 5, 1, 3], bias[:, 3, 4, 2, 2])
         assert not torch.equal(bias[:, 2, 5, 1, 3], bias[:, 1, 3, 2, 5])
 
-    def test_rows_are_aligned_in_memory(self):
-        bias = relative_position_bias(some_table(), WINDOW, (2, 3))
-        assert bias.shape == (HEADS, 7, 7) and bias.stride(1) % 8 == 0 and bias.stride(2) == 1
+    @pytest.mark.parametrize('grid', [WINDOW, (2, 3), (6, 7), (4, 8)], ids=str)
+    def test_rows_are_aligned_in_memory(self, grid):
+        bias = vit.relative_position_bias(some_table(), WINDOW, grid)
+        assert bias.stride(0) % 8 == bias.stride(1) % 8 == bias.storage_offset() % 8 == 0 and bias.stride(2) == 1
 
     @pytest.mark.parametrize('grid', [WINDOW, (2, 4), (4, 6)], ids=['window', 'smaller', 'larger'])
     def test_gradient(self, grid):

@@ -26,10 +26,10 @@ _EMBEDDINGS = (
 
 
 def uniperceiver_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of a Uni-Perceiver, and leave out what embeds texts and compares with them.
+    """Rename the weights of a Uni-Perceiver, and leave out what videos, texts and tasks need.
 
     Args:
-        weights: the file's tensors; those that have the trunk's names already keep them.
+        weights: the file's tensors, under the names of Uni-Perceiver's authors or the trunk's.
 
     Returns:
         The trunk's tensors.

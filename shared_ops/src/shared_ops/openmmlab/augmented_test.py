@@ -59,8 +59,8 @@ class AugmentedTestLoop(TestLoop):  # type: ignore[misc]
     """Test as ``tools/test.py --tta`` does, without that option.
 
     The originals' ``_ms`` configs test with several scales and flips. Here such a config names this loop
-    (``test_cfg = dict(type='AugmentedTestLoop')``) beside its ``tta_pipeline`` and ``tta_model``. Model, data loader
-    and ``test_pipeline`` stay those of a single view, for whoever builds them otherwise. ``--tta`` changes nothing.
+    (``test_cfg = dict(type='AugmentedTestLoop')``) beside its ``tta_pipeline`` and ``tta_model``. Model, data loader,
+    ``test_pipeline`` and the validation during training stay those of a single view. ``--tta`` changes nothing.
 
     Args:
         runner: its config has ``tta_pipeline`` and ``tta_model``.

@@ -19,19 +19,19 @@ def prepare() -> None:
     """
     check_installation()
     install_stand_in()
-    # These import MMSegmentation, which on its original line needs the stand-in, and on the maintained one prints that
-    # a service is not installed, which would stand in the output of every command.
-    with contextlib.redirect_stdout(io.StringIO()):
-        from . import (  # noqa: F401
-            augmented_test,
-            checkpoint_hook,
-            datasets,
-            distributed,
-            layer_decay,
-            resume,
-            segmentors,
-            transforms,
-        )
+    # these import MMSegmentation, which on its original line needs the stand-in
+    from . import (  # noqa: F401
+        augmented_test,
+        checkpoint_hook,
+        distributed,
+        layer_decay,
+        resume,
+        segmentors,
+        transforms,
+    )
     from .checkpoint import register_loaders
+
+    with contextlib.redirect_stdout(io.StringIO()):  # MMSegmentation's data sets print debugging lines
+        from . import datasets  # noqa: F401
 
     register_loaders()

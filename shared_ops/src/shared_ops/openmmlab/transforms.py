@@ -86,7 +86,7 @@ class PadShortSide(BaseTransform):  # type: ignore[misc]
 
     Args:
         size: least height and width in pixels.
-        pad_val: value of the pixels.
+        pad_val: value of the pixels, in all three channels.
         seg_pad_val: label of the pixels.
     """
 
@@ -99,7 +99,8 @@ class PadShortSide(BaseTransform):  # type: ignore[misc]
         """Fill up the picture and the annotations that are there already."""
         height, width = results['img'].shape[:2]
         shape = (max(height, self.size), max(width, self.size))
-        results['img'] = mmcv.impad(results['img'], shape=shape, pad_val=self.pad_val)
+        pad_val = (self.pad_val,) * results['img'].shape[2]  # a number would fill the first channel alone
+        results['img'] = mmcv.impad(results['img'], shape=shape, pad_val=pad_val)
         for key in results.get('seg_fields', []):
             results[key] = mmcv.impad(results[key], shape=shape, pad_val=self.seg_pad_val)
         results['pad_shape'] = shape

@@ -14,7 +14,8 @@ def attend(
     Args:
         qkv: ``[B, T, 3*C]``, queries, keys and values one after another.
         num_heads: number of heads M; divides C.
-        bias: ``[M, T, T]`` in the type of ``qkv``, added to the scores before the softmax.
+        bias: ``[M, T, T]`` in the type of ``qkv``, added to the scores before the softmax; its keys go from the last
+            to the first.
         scale: factor of the scores; ``None`` is one over the root of a head's channels.
         dropout: rate at which attention weights are dropped.
 
@@ -25,8 +26,10 @@ def attend(
     dim = qkv.shape[2] // 3
     qkv = qkv.reshape(batch, length, 3, num_heads, dim // num_heads).permute(2, 0, 3, 1, 4)  # [3, B, M, T, D]
     query, key, value = qkv.unbind(0)
-    # a mask of three dimensions would cost the CPU its fused kernel
-    mask = None if bias is None else bias[None]  # [1, M, T, T]
+    mask = None
+    if bias is not None:
+        key, value = key.flip(2), value.flip(2)
+        mask = bias[None]  # [1, M, T, T]; three dimensions would cost the CPU its fused kernel
     attended = F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scale)  # [B, M, T, D]
     return attended.transpose(1, 2).reshape(batch, length, dim)
 

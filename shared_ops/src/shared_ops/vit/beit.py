@@ -59,7 +59,8 @@ class BEiTAttention(RelativePositionBias):
             tokens: ``[N, 1 + height*width, C]``, the class token first.
             height: rows of the grid of patches.
             width: columns of the grid of patches.
-            shared_bias: ``[M, 1 + height*width, 1 + height*width]``, added to this attention's own bias.
+            shared_bias: added to this attention's own bias; laid out as by
+                :func:`shared_ops.vit.relative_position_bias`.
         """
         qkv_bias = None
         if self.q_bias is not None and self.v_bias is not None:

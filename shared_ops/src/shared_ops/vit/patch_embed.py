@@ -8,8 +8,14 @@ from .inputs import map_to_tokens
 
 
 def patch_grid(img_size: int | Sequence[int], patch_size: int) -> tuple[int, int]:
-    """Return the (h, w) of the patches of an image of ``img_size`` pixels, a side or (height, width)."""
+    """Return the (h, w) of the patches of an image of ``img_size`` pixels, a side or (height, width).
+
+    Raises:
+        ValueError: there is not one patch.
+    """
     height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+    if min(height, width) < patch_size:
+        raise ValueError(f'img_size={img_size} has no room for a patch of patch_size={patch_size} pixels')
     return height // patch_size, width // patch_size
 
 

@@ -33,21 +33,26 @@ def relative_position_bias(table: Tensor, window: tuple[int, int], grid: tuple[i
         grid: (H, W) of the patches at hand.
 
     Returns:
-        ``[M, 1 + H*W, 1 + H*W]``, queries before keys, in the type of ``table``. Rows lie a multiple of 8 elements
-        apart in memory, which the fused attention kernels on a GPU ask for.
+        ``[M, 1 + H*W, 1 + H*W]`` in the type of ``table``: queries from the first to the last token, keys **from the
+        last to the first**, since reversing them here would cost more than reversing the keys themselves
+        (:func:`shared_ops.vit.attend` does). Rows lie a multiple of 8 elements apart in memory, which the fused
+        attention kernels on a GPU ask for.
     """
-    heads, patches = table.shape[1], grid[0] * grid[1]
+    height, width = grid
+    heads = table.shape[1]
     offsets = table[:-CLASS_ROWS].T.reshape(heads, 2 * window[0] - 1, 2 * window[1] - 1)  # [M, 2h-1, 2w-1]
     offsets = _offsets_of_grid(offsets, window, grid)  # [M, 2H-1, 2W-1]
-    class_to_patch, patch_to_class, class_to_class = table[-CLASS_ROWS:, :, None, None]  # [M, 1, 1] each
+    class_to_patch, patch_to_class, class_to_class = table[-CLASS_ROWS:, :, None]  # [M, 1] each
 
     # The part of the table that begins at the query's position holds its keys' entries from the last to the first.
-    bias = offsets.unfold(1, grid[0], 1).unfold(2, grid[1], 1).flip(3, 4)  # [M, H, W, H, W]
-    bias = bias.reshape(heads, patches, patches)
-    unused = bias.new_zeros(()).expand(heads, patches, -(1 + patches) % 8)
-    bias = torch.cat((patch_to_class.expand(heads, patches, 1), bias, unused), dim=2)
-    first = torch.cat((class_to_class, class_to_patch.expand(heads, 1, patches), unused[:, :1]), dim=2)
-    return torch.cat((first, bias), dim=1)[..., : 1 + patches]
+    pairs = offsets.unfold(1, height, 1).unfold(2, width, 1)  # [M, H, W, H, W], a view
+    # One copy makes room for the class token, before the queries and after the keys, in whole rows of the grid.
+    more = next(rows for rows in range(1, 9) if (height + rows) * width % 8 == 0)
+    bias = F.pad(pairs, (0, 0, 0, more, 0, 0, 1, 0))  # [M, 1+H, W, H+more, W]
+    bias = bias.flatten(3, 4).flatten(1, 2)[:, width - 1 :, : 1 + height * width]  # [M, T, T]
+    bias[:, 0, :-1] = class_to_patch
+    bias[:, :, -1] = torch.cat((class_to_class, patch_to_class.expand(heads, height * width)), dim=1)
+    return bias
 
 
 def _offsets_of_grid(offsets: Tensor, window: tuple[int, int], grid: tuple[int, int]) -> Tensor:
@@ -76,7 +81,7 @@ def relative_position_index(window: tuple[int, int]) -> Tensor:
     index = _indices.get(window)
     if index is None:
         rows = torch.arange(table_rows(window), device='cpu', dtype=torch.float64)  # exact as floating point
-        index = relative_position_bias(rows[:, None], window, window)[0].long().contiguous()
+        index = relative_position_bias(rows[:, None], window, window)[0].flip(1).long()
         _indices[window] = index
     return index
 
@@ -106,7 +111,7 @@ class RelativePositionBias(nn.Module):
         return None if self.window is None else relative_position_index(self.window)
 
     def relative_position_bias(self, grid: tuple[int, int], dtype: torch.dtype) -> Tensor | None:
-        """Return the biases ``[M, 1 + H*W, 1 + H*W]`` of a grid (H, W) in a type; ``None`` without a table."""
+        """Return the biases of a grid (H, W) in a type, as :func:`relative_position_bias`; ``None`` without a table."""
         if self.relative_position_bias_table is None or self.window is None:
             return None
         return relative_position_bias(self.relative_position_bias_table.to(dtype), self.window, grid)

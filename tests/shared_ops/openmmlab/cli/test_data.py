@@ -41,26 +41,6 @@ def test_a_missing_folder_is_named_with_what_is_there(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ('wrapped', 'option'),
-    [
-        (lambda part: {'dataset': part}, 'dataset.dataset'),
-        (lambda part: {'datasets': [{'type': 'Other'}, part]}, 'dataset.datasets.1'),
-        (lambda part: {'dataset': {'datasets': [part]}}, 'dataset.dataset.datasets.0'),
-    ],
-)
-def test_data_sets_in_data_sets(wrapped, option: str, tmp_path: Path) -> None:
-    part = dict(type='Inner', data_root=str(tmp_path), data_prefix=dict(img_path='images'))
-    with pytest.raises(FileNotFoundError, match='Inner expects img_path') as refused:
-        check_data(config(**wrapped(part)), 'train_dataloader')
-    assert f'--cfg-options train_dataloader.{option}.data_root=FOLDER' in str(refused.value)
-    # the option is one that MMEngine takes
-    settings = config(**wrapped(part))
-    (tmp_path / 'elsewhere' / 'images').mkdir(parents=True)
-    settings.merge_from_dict({f'train_dataloader.{option}.data_root': str(tmp_path / 'elsewhere')})
-    check_data(settings, 'train_dataloader')
-
-
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / 'images').touch()
     with pytest.raises(FileNotFoundError, match='that is no folder'):
@@ -73,3 +53,28 @@ def test_what_lies_elsewhere_is_not_looked_for() -> None:
         config(data_prefix=dict(img_path='images'), backend_args=dict(backend='petrel')),
         'train_dataloader',
     )
+
+
+@pytest.mark.parametrize(
+    ('wrapped', 'key'),
+    [
+        (lambda missing, _: dict(type='RepeatDataset', times=3, dataset=missing), 'dataset.dataset'),
+        (lambda missing, there: dict(type='ConcatDataset', datasets=[there, missing]), 'dataset.datasets.1'),
+        (
+            lambda missing, there: dict(dataset=dict(type='ConcatDataset', datasets=[missing, there])),
+            'dataset.dataset.datasets.0',
+        ),
+    ],
+)
+def test_data_sets_in_data_sets(wrapped, key: str, tmp_path: Path) -> None:
+    (tmp_path / 'there' / 'images').mkdir(parents=True)
+    missing, there = (
+        dict(type='SomeDataset', data_root=str(tmp_path / name), data_prefix=dict(img_path='images'))
+        for name in ('missing', 'there')
+    )
+    settings = Config(dict(train_dataloader=dict(dataset=wrapped(missing, there))))
+    option = f'train_dataloader.{key}.data_root'
+    with pytest.raises(FileNotFoundError, match=f'--cfg-options {option}=FOLDER'):
+        check_data(settings, 'train_dataloader')
+    settings.merge_from_dict({option: str(tmp_path / 'there')})
+    check_data(settings, 'train_dataloader')

@@ -13,7 +13,7 @@ from mmengine.config import Config
 def check_data(config: Config, loader: str) -> None:
     """Check that the folders of a data loader exist, before a model is built for them.
 
-    What this does not understand, such as data sets in the cloud, is left to MMSegmentation.
+    What this does not understand, such as data in the cloud, is left to MMSegmentation.
 
     Args:
         config: the whole config.
@@ -22,32 +22,36 @@ def check_data(config: Config, loader: str) -> None:
     Raises:
         FileNotFoundError: a folder does not exist.
     """
-    for option, dataset in _data_sets(f'{loader}.dataset', (config.get(loader) or {}).get('dataset')):
-        if dataset.get('backend_args'):
-            continue
-        root = dataset.get('data_root') or ''
-        for key, prefix in (dataset.get('data_prefix') or {}).items():
-            if not isinstance(prefix, str) or '://' in root + prefix:
-                continue
-            folder = Path(root, prefix)
-            if not folder.is_dir():
-                raise FileNotFoundError(
-                    f'{loader}: {dataset.get("type")} expects {key} in {folder}, but {_what_is_there(folder)}. Put the '
-                    f'data or a link to it there, or say where it is: --cfg-options {option}.data_root=FOLDER'
-                )
+    for key, dataset in _datasets(f'{loader}.dataset', (config.get(loader) or {}).get('dataset')):
+        _check_folders(loader, key, dataset)
 
 
-def _data_sets(option: str, dataset: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the data sets that hold files, and the options by which they are reached."""
+def _datasets(key: str, dataset: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the data sets that hold pictures, out of those that repeat or join them, and their keys in the config."""
     if not isinstance(dataset, dict):
         return
     if 'dataset' in dataset:  # RepeatDataset and its like
-        yield from _data_sets(f'{option}.dataset', dataset['dataset'])
+        yield from _datasets(f'{key}.dataset', dataset['dataset'])
     elif 'datasets' in dataset:  # ConcatDataset
         for index, part in enumerate(dataset['datasets']):
-            yield from _data_sets(f'{option}.datasets.{index}', part)
+            yield from _datasets(f'{key}.datasets.{index}', part)
     else:
-        yield option, dataset
+        yield key, dataset
+
+
+def _check_folders(loader: str, key: str, dataset: dict[str, Any]) -> None:
+    if dataset.get('backend_args'):
+        return
+    root = dataset.get('data_root') or ''
+    for name, prefix in (dataset.get('data_prefix') or {}).items():
+        if not isinstance(prefix, str) or '://' in root + prefix:
+            continue
+        folder = Path(root, prefix)
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f'{loader}: {dataset.get("type")} expects {name} in {folder}, but {_what_is_there(folder)}. Put the '
+                f'data or a link to it there, or say where it is: --cfg-options {key}.data_root=FOLDER'
+            )
 
 
 def _what_is_there(folder: Path) -> str:

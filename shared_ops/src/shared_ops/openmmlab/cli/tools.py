@@ -20,6 +20,11 @@ from .data import check_data
 
 # Which data loaders of the config a tool reads from.
 _LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
+_HELP = {
+    'train': '',
+    'test': 'A config whose test_cfg is an AugmentedTestLoop, as in those named _ms, averages several views of every '
+    'picture with and without --tta.\n',
+}
 
 
 def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
@@ -39,7 +44,8 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
     program = f'python -m {configs.package} {command}'
     tool = _tools_folder() / f'{command}.py'
     if not arguments or arguments[0] in ('-h', '--help'):
-        print(f'{program} CONFIG ... finds CONFIG by the name that `ls` prints, and hands all to {tool}:\n')
+        print(f'{program} CONFIG ... finds CONFIG by the name that `ls` prints, and hands all to {tool}.')
+        print(_HELP[command])
         _run(tool, [program, '--help'])
         return 0
     if arguments[0].startswith('-'):

@@ -50,7 +50,7 @@ class SemanticMask2FormerHead(Mask2FormerHead):  # type: ignore[misc]
         loss_dice: config of the loss of whole masks.
         num_transformer_feat_level: number of maps that queries attend to.
         enforce_decoder_input_project: project these maps although they have C channels already.
-        align_corners: how MMSegmentation resizes the scores to the size of the original image.
+        align_corners: whether resizing the scores keeps the corners where they are.
         ignore_index: label of pixels that belong to no class.
         train_cfg: entries that replace those of the segmentor's ``train_cfg``, see :meth:`loss`.
         init_cfg: as for every module of MMEngine.
@@ -210,7 +210,8 @@ class SemanticMask2FormerHead(Mask2FormerHead):  # type: ignore[misc]
         size = batch_img_metas[0]['img_shape']
         if not isinstance(size, torch.Size):
             size = batch_img_metas[0].get('pad_shape', size)
-        return F.interpolate(self.quarter_scores(x), size=tuple(size[:2]), mode='bilinear', align_corners=False)
+        scores = self.quarter_scores(x)
+        return F.interpolate(scores, tuple(size[:2]), mode='bilinear', align_corners=self.align_corners)
 
     def loss(self, x: Sequence[Tensor], batch_data_samples: Sequence[Any], train_cfg: Any) -> dict[str, Tensor]:
         """Return the losses of all predictions: ``loss_*`` of the last one, ``dI.loss_*`` of the I-th before it.
