@@ -237,6 +237,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_backbones(session: nox.Session) -> None:
+    """Time backbones with the kernels and with plain PyTorch's operators (after --: vit_comer, --help)."""
+    install_wheels(session, 'shared_ops', *{'vit_adapter', 'vit_comer'}.intersection(session.posargs))
+    session.run('python', 'shared_ops/benchmarks/backbones.py', *session.posargs)
+
+
+@nox.session
 def readme(session: nox.Session) -> None:
     """Run every command of the README, in order, in a copy of the repository."""
     install_wheels(session, 'shared_ops', 'vit_adapter')

@@ -86,11 +86,22 @@ def benchmark_table(short: bool) -> str:
     return tables_of_folder(BENCHMARKS / 'results', short=short)
 
 
+def backbone_table(package: str) -> str:
+    """Return the table of a package's backbone with and without kernels; needs the standard library alone."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        from table import backbone_table_of_file
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    return backbone_table_of_file(BENCHMARKS / 'results' / 'backbones' / f'{package}-cpu.json')
+
+
 # (README, name in its markers, what makes the table)
 Table = tuple[Path, str, Callable[[], str]]
 BENCHMARK_TABLES: list[Table] = [
     (ROOT / 'README.md', 'benchmarks', lambda: benchmark_table(short=True)),
     (ROOT / 'shared_ops' / 'README.md', 'benchmarks', lambda: benchmark_table(short=False)),
+    (ROOT / 'packages' / 'vit_comer' / 'README.md', 'benchmarks', lambda: backbone_table('vit_comer')),
 ]
 TABLES: list[Table] = [(ROOT / 'README.md', 'configs', config_table), *BENCHMARK_TABLES]
 

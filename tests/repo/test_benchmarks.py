@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
 RESULTS = sorted((BENCHMARKS / 'results').glob('*.json'))
+BACKBONES = sorted((BENCHMARKS / 'results' / 'backbones').glob('*.json'))
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +89,14 @@ def test_committed_results_are_whole(path: Path) -> None:
     assert timed <= judged, 'nothing is timed that was not compared with float64 first'
     picture = path.with_suffix('.png')
     assert 1_000 < picture.stat().st_size < 150_000
+
+
+@pytest.mark.parametrize('path', BACKBONES, ids=[path.stem for path in BACKBONES])
+def test_committed_results_of_backbones_are_whole(path: Path) -> None:
+    results = json.loads(path.read_text(encoding='utf-8'))
+    assert path.stem == f'{results["backbone"]["package"]}-{results["machine"]["device"]}'
+    assert results['deviation'] < 1e-4, 'what is timed was compared first'
+    timed = [(entry['direction'], entry['implementation']) for entry in results['times']]
+    directions, names = ('forward', 'forward+backward'), ('shared_ops', 'plain PyTorch')
+    assert timed == [(direction, name) for direction in directions for name in names]
+    assert len({len(entry['seconds']) for entry in results['times']}) == 1

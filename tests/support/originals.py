@@ -3,6 +3,7 @@
 Each function takes the package's :class:`Reference`; a package's tests call them for its configs and cases.
 """
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,9 +13,11 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.structures import PixelData
+from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from support.old_configs import single_scale_pipeline, transforms
 from support.reference import TOLERANCES, Reference, build, deviations, metas, new_names
 from support.synthetic import synthetic_image, synthetic_labels
 
@@ -153,16 +156,6 @@ def plain(value: Any) -> Any:
     return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def transforms(pipeline: list[dict]) -> dict[str, dict]:
-    """Return the transforms of an original pipeline by type, those inside its test augmentation included."""
-    found = {}
-    for transform in pipeline:
-        arguments = dict(transform)
-        found.update(transforms(arguments.pop('transforms', [])))
-        found[arguments.pop('type')] = arguments
-    return found
-
-
 def check_plain_vit_model(ours: Config, original: dict) -> None:
     """The model of a config over a plain ViT is the original's."""
     expected = original['model']
@@ -190,28 +183,16 @@ def check_normalization(ours: Config, original: dict) -> None:
 
 
 def check_pipelines(ours: Config, original: dict) -> None:
-    """Training and testing transform pictures as the original does, on one scale."""
+    """Training transforms pictures as the original does, and testing too, on one scale."""
     old = transforms(original['train_pipeline'])
-    assert list(old) == [
-        'LoadImageFromFile', 'LoadAnnotations', 'Resize', 'RandomCrop', 'RandomFlip', 'PhotoMetricDistortion',
-        'Normalize', 'Pad', 'DefaultFormatBundle', 'Collect',
-    ]  # fmt: skip
-    old['RandomResize'] = {'scale': old['Resize'].pop('img_scale'), **old['Resize'], 'keep_ratio': True}
-    old['PackSegInputs'] = {}
-    kept = ('LoadImageFromFile', 'LoadAnnotations', 'RandomResize', 'RandomCrop', 'RandomFlip')
-    kept += ('PhotoMetricDistortion', 'PackSegInputs')
-    assert plain(ours.train_dataloader.dataset.pipeline) == [{'type': name, **old[name]} for name in kept]
+    kept = ['LoadImageFromFile', 'LoadAnnotations', 'Resize', 'RandomCrop', 'RandomFlip', 'PhotoMetricDistortion']
+    assert list(old) == [*kept, 'Normalize', 'Pad', 'DefaultFormatBundle', 'Collect']
+    expected = [{'type': name, **old[name]} for name in kept]
+    expected[1] = {'type': 'LoadAnnotations'}  # the data set knows whether label 0 is a class
+    expected[2] = {'type': 'RandomResize', 'scale': old['Resize'].pop('img_scale'), **old['Resize'], 'keep_ratio': True}
+    assert plain(ours.train_dataloader.dataset.pipeline) == [*expected, {'type': 'PackSegInputs'}]
 
-    annotations = old['LoadAnnotations']
-    old = transforms(original['test_pipeline'])
-    assert not old['MultiScaleFlipAug']['flip']
-    expected = [
-        {'type': 'LoadImageFromFile'},
-        {'type': 'Resize', 'scale': old['MultiScaleFlipAug']['img_scale'], **old['Resize']},
-        {'type': 'ResizeToMultiple', **old['ResizeToMultiple']},
-        {'type': 'LoadAnnotations', **annotations},
-        {'type': 'PackSegInputs'},
-    ]
+    expected = plain(single_scale_pipeline(original['test_pipeline']))
     for pipeline in (ours.test_pipeline, ours.val_dataloader.dataset.pipeline, ours.test_dataloader.dataset.pipeline):
         assert plain(pipeline) == expected
 
@@ -221,12 +202,15 @@ def check_data(ours: Config, original: dict) -> None:
     old = original['data']
     assert ours.train_dataloader.batch_size == old['samples_per_gpu']
     assert ours.train_dataloader.num_workers == old['workers_per_gpu']
+    reduced = transforms(original['train_pipeline'])['LoadAnnotations']['reduce_zero_label']
     loaders = {'train': ours.train_dataloader, 'val': ours.val_dataloader, 'test': ours.test_dataloader}
     for part, loader in loaders.items():
         dataset = loader.dataset
         prefix = dataset.data_prefix
         assert (dataset.type, dataset.data_root) == (old[part]['type'], old[part]['data_root'])
         assert (prefix.img_path, prefix.seg_map_path) == (old[part]['img_dir'], old[part]['ann_dir'])
+        default = inspect.signature(DATASETS.get(dataset.type).__init__).parameters['reduce_zero_label'].default
+        assert dataset.get('reduce_zero_label', default) == reduced
 
 
 def check_schedule(ours: Config, original: dict) -> None:

@@ -1,6 +1,6 @@
 _base_ = [
     '../_base_/models/upernet_vit_comer.py',
-    '../_base_/datasets/ade20k.py',
+    '../_base_/datasets/ade20k_512.py',
     '../_base_/schedules/adamw_layer_decay.py',
     '../_base_/schedules/poly_160k.py',
     '../_base_/default_runtime.py',

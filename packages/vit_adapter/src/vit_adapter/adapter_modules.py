@@ -1,4 +1,4 @@
-"""Injector, extractor and their interaction (ViT-Adapter, https://arxiv.org/abs/2205.08534, section 3.3 and 3.4).
+"""Injector and its interaction with the extractor (ViT-Adapter, https://arxiv.org/abs/2205.08534, section 3.3 and 3.4).
 
 Originals: segmentation/mmseg_custom/models/backbones/adapter_modules.py.
 """
@@ -6,14 +6,10 @@ Originals: segmentation/mmseg_custom/models/backbones/adapter_modules.py.
 from collections.abc import Callable, Iterable
 
 import torch
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 from shared_ops import MSDeformAttn
-from shared_ops.vit import ConvFFN, DeformInputs, LayerNorm, recompute
-
-# One block of a trunk: tokens, height and width of their grid.
-TrunkBlock = Callable[[Tensor, int, int], Tensor]
+from shared_ops.vit import DeformInputs, Extractor, LayerNorm, TrunkBlock, recompute
 
 
 class Injector(nn.Module):
@@ -60,62 +56,6 @@ class Injector(nn.Module):
     def forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs) -> Tensor:
         """Update the tokens ``query`` ``[N, H*W, C]`` from the features ``feat`` ``[N, S, C]``."""
         return recompute(self._forward, query, feat, inputs, with_cp=self.with_cp)
-
-
-class Extractor(nn.Module):
-    """Cross-attention from the spatial features to the trunk's tokens, and a feed-forward network (equations 3, 4).
-
-    Args:
-        dim: channels of tokens and features.
-        num_heads: heads of the deformable attention.
-        n_points: sampling points per head.
-        deform_ratio: channels of the attention's values, as a multiple of ``dim``.
-        with_cffn: whether the feed-forward network is there.
-        cffn_ratio: hidden channels of the feed-forward network, as a multiple of ``dim``.
-        drop_path: rate of stochastic depth of the feed-forward branch; the attention's branch has none.
-        norm_layer: makes a normalization of so many channels.
-        with_cp: recompute activations in the backward instead of keeping them.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        *,
-        num_heads: int = 6,
-        n_points: int = 4,
-        deform_ratio: float = 1.0,
-        with_cffn: bool = True,
-        cffn_ratio: float = 0.25,
-        drop_path: float = 0.0,
-        norm_layer: Callable[[int], nn.Module] = LayerNorm,
-        with_cp: bool = False,
-    ) -> None:
-        super().__init__()
-        self.with_cp = with_cp
-        self.query_norm = norm_layer(dim)
-        self.feat_norm = norm_layer(dim)
-        self.attn = MSDeformAttn(dim, n_levels=1, n_heads=num_heads, n_points=n_points, ratio=deform_ratio)
-        self.with_cffn = with_cffn
-        if with_cffn:
-            self.ffn = ConvFFN(dim, int(dim * cffn_ratio))
-            self.ffn_norm = norm_layer(dim)
-            self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
-
-    def _forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs, height: int, width: int) -> Tensor:
-        query = query + self.attn(
-            self.query_norm(query),
-            inputs.reference_points,
-            self.feat_norm(feat),
-            inputs.spatial_shapes,
-            inputs.level_start_index,
-        )
-        if self.with_cffn:
-            query = query + self.drop_path(self.ffn(self.ffn_norm(query), height, width))
-        return query
-
-    def forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs, height: int, width: int) -> Tensor:
-        """Update the features ``query`` ``[N, S, C]`` from the tokens ``feat`` ``[N, height*width, C]``."""
-        return recompute(self._forward, query, feat, inputs, height, width, with_cp=self.with_cp)
 
 
 class InteractionBlock(nn.Module):
@@ -211,3 +151,52 @@ class InteractionBlock(nn.Module):
         for extra in self.extra_extractors:
             c = extra(c, x, extractor_inputs, height, width)
         return x, c, class_token
+
+
+def interaction_blocks(
+    number: int,
+    *,
+    embed_dim: int,
+    deform_num_heads: int,
+    n_points: int,
+    deform_ratio: float,
+    init_values: float,
+    with_cffn: bool,
+    cffn_ratio: float,
+    drop_path_rate: float,
+    use_extra_extractor: bool = True,
+    norm_layer: Callable[[int], nn.Module] = LayerNorm,
+    with_cp: bool,
+) -> list[InteractionBlock]:
+    """Return the interactions of a backbone, under the names of its arguments.
+
+    Args:
+        number: how many.
+        embed_dim: channels of a token.
+        deform_num_heads: heads of the deformable attentions.
+        n_points: sampling points of the deformable attentions, per head and level.
+        deform_ratio: channels of the deformable attentions' values, as a multiple of ``embed_dim``.
+        init_values: where the injectors' ``gamma`` starts.
+        with_cffn: give the extractors a feed-forward network.
+        cffn_ratio: its hidden channels, as a multiple of ``embed_dim``.
+        drop_path_rate: stochastic depth of every extractor.
+        use_extra_extractor: follow the last interaction with two more extractors.
+        norm_layer: makes a normalization of so many channels.
+        with_cp: recompute activations in the backward instead of keeping them.
+    """
+    return [
+        InteractionBlock(
+            embed_dim,
+            num_heads=deform_num_heads,
+            n_points=n_points,
+            deform_ratio=deform_ratio,
+            init_values=init_values,
+            with_cffn=with_cffn,
+            cffn_ratio=cffn_ratio,
+            drop_path=drop_path_rate,
+            norm_layer=norm_layer,
+            extra_extractor=use_extra_extractor and index == number - 1,
+            with_cp=with_cp,
+        )
+        for index in range(number)
+    ]

@@ -17,6 +17,7 @@ from shared_ops.vit import (
     BEiTBlock,
     PatchEmbed,
     RelativePositionBias,
+    TwoBranches,
     check_image,
     cut_pyramid,
     init_adapter_weights,
@@ -26,11 +27,11 @@ from shared_ops.vit import (
     resize_position_embedding,
 )
 
-from .adapter import Adapter
+from .adapter_modules import interaction_blocks
 
 
 @MODELS.register_module()
-class BEiTAdapter(Adapter):
+class BEiTAdapter(TwoBranches):
     """A BEiT whose patches exchange information with a convolutional pyramid; the class token stays in the trunk.
 
     The argument names are the original's. Images may have any size: they are padded with zeros to multiples of 32
@@ -104,22 +105,27 @@ class BEiTAdapter(Adapter):
         use_shared_rel_pos_bias: bool = False,
         pretrained: str | None = None,
     ) -> None:
-        super().__init__(
+        interactions = interaction_blocks(
+            len(interaction_indexes),
             embed_dim=embed_dim,
-            depth=depth,
-            interaction_indexes=interaction_indexes,
-            patch_size=patch_size,
-            in_chans=in_chans,
-            conv_inplane=conv_inplane,
             n_points=n_points,
             deform_num_heads=deform_num_heads,
             init_values=init_values,
             with_cffn=with_cffn,
             cffn_ratio=cffn_ratio,
             deform_ratio=deform_ratio,
-            add_vit_feature=add_vit_feature,
             drop_path_rate=drop_path_rate,
             with_cp=with_cp,
+        )
+        super().__init__(
+            interactions,
+            embed_dim=embed_dim,
+            depth=depth,
+            interaction_indexes=interaction_indexes,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            conv_inplane=conv_inplane,
+            add_vit_feature=add_vit_feature,
         )
         self.pretrained = pretrained
         self.window = patch_grid(img_size, patch_size)
@@ -198,5 +204,5 @@ class BEiTAdapter(Adapter):
         if self.rel_pos_bias is not None:
             shared_bias = self.rel_pos_bias.relative_position_bias((height, width), x.dtype)
             blocks = [partial(block, shared_bias=shared_bias) for block in blocks]
-        features = self.adapt(padded, x, height, width, blocks, class_token)
+        features = self.run_branches(padded, x, height, width, blocks, class_token)
         return cut_pyramid(features, *image.shape[-2:])

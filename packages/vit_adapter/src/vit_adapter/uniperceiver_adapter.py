@@ -11,15 +11,15 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from shared_ops.openmmlab.pretrained import copy_pretrained, read_pretrained
-from shared_ops.vit import check_image, cut_pyramid, pad_to_multiple, plain_vit_layer_id, window_sizes
+from shared_ops.vit import TwoBranches, check_image, cut_pyramid, pad_to_multiple, plain_vit_layer_id, window_sizes
 
-from .adapter import Adapter
+from .adapter_modules import interaction_blocks
 from .uniperceiver import Layer, VisualEmbed
 from .uniperceiver_pretrained import uniperceiver_weights
 
 
 @MODELS.register_module()
-class UniPerceiverAdapter(Adapter):
+class UniPerceiverAdapter(TwoBranches):
     """A Uni-Perceiver whose tokens exchange information with a convolutional pyramid.
 
     The argument names are the original's. Images may have any size: they are padded with zeros to multiples of 32
@@ -81,23 +81,28 @@ class UniPerceiverAdapter(Adapter):
         with_cp: bool = False,
         pretrained: str | None = None,
     ) -> None:
-        super().__init__(
+        interactions = interaction_blocks(
+            len(interaction_indexes),
             embed_dim=embed_dim,
-            depth=depth,
-            interaction_indexes=interaction_indexes,
-            patch_size=patch_size,
-            in_chans=in_chans,
-            conv_inplane=conv_inplane,
             n_points=n_points,
             deform_num_heads=deform_num_heads,
             init_values=init_values,
             with_cffn=with_cffn,
             cffn_ratio=cffn_ratio,
             deform_ratio=deform_ratio,
-            add_vit_feature=add_vit_feature,
             drop_path_rate=drop_path_rate,
             norm_layer=nn.LayerNorm,  # its epsilon is 1e-5, that of ViT and BEiT 1e-6
             with_cp=False,  # the original recomputes the trunk alone
+        )
+        super().__init__(
+            interactions,
+            embed_dim=embed_dim,
+            depth=depth,
+            interaction_indexes=interaction_indexes,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            conv_inplane=conv_inplane,
+            add_vit_feature=add_vit_feature,
         )
         self.pretrained = pretrained
         self.visual_embed = VisualEmbed(img_size, patch_size, in_chans, embed_dim)
@@ -156,5 +161,5 @@ class UniPerceiverAdapter(Adapter):
         check_image(image, self.in_chans)
         padded = pad_to_multiple(image, 32)
         x, height, width = self.visual_embed(padded)  # [N, H*W, C]
-        features = self.adapt(padded, x, height, width, self.layers)
+        features = self.run_branches(padded, x, height, width, self.layers)
         return cut_pyramid(features, *image.shape[-2:])

@@ -1,34 +1,20 @@
 """ViT-Adapter over a plain ViT (https://arxiv.org/abs/2205.08534).
 
 Originals: segmentation/mmseg_custom/models/backbones/vit_adapter.py and base/vit.py.
-
-Shape notation: N batch, C channels of a token, H and W the token grid (stride 16).
 """
 
 from collections.abc import Sequence
 
-import torch
 from mmseg.registry import MODELS
-from torch import Tensor, nn
 
 from shared_ops.openmmlab.pretrained import copy_pretrained, read_pretrained
-from shared_ops.vit import (
-    Block,
-    PatchEmbed,
-    check_image,
-    cut_pyramid,
-    pad_to_multiple,
-    plain_vit_layer_id,
-    plain_vit_weights,
-    resize_position_embedding,
-    window_sizes,
-)
+from shared_ops.vit import InteractingViT, plain_vit_weights
 
-from .adapter import Adapter
+from .adapter_modules import interaction_blocks
 
 
 @MODELS.register_module()
-class ViTAdapter(Adapter):
+class ViTAdapter(InteractingViT):
     """A plain ViT whose tokens exchange information with a convolutional pyramid.
 
     The argument names are the original's. Images may have any size: they are padded with zeros to multiples of 32
@@ -99,46 +85,42 @@ class ViTAdapter(Adapter):
         window_attn: bool | Sequence[bool] = False,
         window_size: int | Sequence[int | None] | None = 14,
     ) -> None:
-        super().__init__(
+        interactions = interaction_blocks(
+            len(interaction_indexes),
             embed_dim=embed_dim,
-            depth=depth,
-            interaction_indexes=interaction_indexes,
-            patch_size=patch_size,
-            in_chans=in_chans,
-            conv_inplane=conv_inplane,
             n_points=n_points,
             deform_num_heads=deform_num_heads,
             init_values=init_values,
             with_cffn=with_cffn,
             cffn_ratio=cffn_ratio,
             deform_ratio=deform_ratio,
-            add_vit_feature=add_vit_feature,
             use_extra_extractor=use_extra_extractor,
             drop_path_rate=drop_path_rate,
             with_cp=with_cp,
         )
-        self.pretrained = pretrained
-        self.pretrain_grid = (pretrain_size // patch_size, pretrain_size // patch_size)
-
-        self.patch_embed = PatchEmbed(img_size, patch_size, in_chans, embed_dim)
-        # row 0 belongs to the pretrained model's class token and is never used
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.patch_embed.num_patches, embed_dim))
-        self.pos_drop = nn.Dropout(drop_rate)
-        self.blocks = nn.ModuleList(
-            Block(
-                embed_dim,
-                num_heads,
-                mlp_ratio=mlp_ratio,
-                qkv_bias=qkv_bias,
-                drop=drop_rate,
-                attn_drop=attn_drop_rate,
-                drop_path=drop_path_rate * index / max(depth - 1, 1),
-                window_size=side,
-                layer_scale=layer_scale,
-                with_cp=with_cp,
-            )
-            for index, side in enumerate(window_sizes(window_attn, window_size, depth))
+        super().__init__(
+            interactions,
+            interaction_indexes=interaction_indexes,
+            pretrain_size=pretrain_size,
+            num_heads=num_heads,
+            conv_inplane=conv_inplane,
+            add_vit_feature=add_vit_feature,
+            with_cp=with_cp,
+            img_size=img_size,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            embed_dim=embed_dim,
+            depth=depth,
+            mlp_ratio=mlp_ratio,
+            qkv_bias=qkv_bias,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            drop_path_rate=drop_path_rate,
+            layer_scale=layer_scale,
+            window_attn=window_attn,
+            window_size=window_size,
         )
+        self.pretrained = pretrained
 
     def init_weights(self) -> None:
         """Load ``pretrained`` into the trunk, if it is set; the adapter keeps its initial values.
@@ -151,34 +133,3 @@ class ViTAdapter(Adapter):
             return
         weights = plain_vit_weights(read_pretrained(self.pretrained), self.state_dict())
         copy_pretrained(self, weights, prefixes=('patch_embed.', 'pos_embed', 'blocks.'), source=self.pretrained)
-
-    def get_layer_id(self, name: str) -> int:
-        """Return the depth of a parameter, for layer-wise learning rates.
-
-        Args:
-            name: the parameter's name in this module.
-
-        Returns:
-            0 for the embeddings, i + 1 for block i, depth + 1 for the adapter.
-        """
-        return plain_vit_layer_id(name, depth=len(self.blocks))
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the maps of strides 4, 8, 16 and 32.
-
-        Args:
-            image: ``[N, 3, h, w]`` floating point, normalized.
-
-        Returns:
-            Four maps ``[N, C, ceil(h/s), ceil(w/s)]``.
-
-        Raises:
-            ValueError: ``image`` has another number of dimensions or channels.
-        """
-        check_image(image, self.in_chans)
-        padded = pad_to_multiple(image, 32)
-        x, height, width = self.patch_embed(padded)  # [N, H*W, C]
-        position = resize_position_embedding(self.pos_embed[:, 1:], self.pretrain_grid, (height, width))
-        x = self.pos_drop(x + position)
-        features = self.adapt(padded, x, height, width, self.blocks)
-        return cut_pyramid(features, *image.shape[-2:])

@@ -5,9 +5,10 @@ Original: ``CTIBlock`` in segmentation/mmseg_custom/models/backbones/comer_modul
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 
-from shared_ops.vit import Block, DeformInputs
+from shared_ops.vit import DeformInputs, TrunkBlock
 
 from .cti import CTIToC, CTIToV, ExtraCTI, add_tokens
 from .mrfp import MRFP
@@ -105,18 +106,34 @@ class CTIBlock(nn.Module):
         self,
         x: Tensor,
         c: Tensor,
-        blocks: Iterable[Block],
+        class_token: Tensor | None,
+        blocks: Iterable[TrunkBlock],
         token_inputs: DeformInputs,
         feature_inputs: DeformInputs,
         height: int,
         width: int,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the updated tokens ``x`` ``[N, height*width, C]`` and features ``c`` ``[N, S, C]``."""
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the updated ``x``, ``c`` and ``class_token``.
+
+        Args:
+            x: the trunk's tokens, ``[N, height*width, C]``.
+            c: the spatial features, ``[N, S, C]``.
+            class_token: ``[N, 1, C]``, which goes through the blocks alone; ``None`` if the trunk has none.
+            blocks: this part of the trunk.
+            token_inputs: positions of the tokens on the spatial features.
+            feature_inputs: positions of the spatial features on the tokens.
+            height: rows of the grid of tokens.
+            width: columns of the grid of tokens.
+        """
         # features look at features: from where those of the one kind look, to what those of the other look at
         inputs = DeformInputs(
             feature_inputs.reference_points, token_inputs.spatial_shapes, token_inputs.level_start_index
         )
         x, c = self.to_trunk(x, c, inputs, height, width)
+        if class_token is not None:
+            x = torch.cat((class_token, x), dim=1)
         for block in blocks:
             x = block(x, height, width)
-        return x, self.to_features(x, c, inputs, height, width)
+        if class_token is not None:
+            class_token, x = x[:, :1], x[:, 1:]
+        return x, self.to_features(x, c, inputs, height, width), class_token

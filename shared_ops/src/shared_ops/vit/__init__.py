@@ -16,6 +16,7 @@ from .reference_points import DeformInputs, deform_inputs
 from .relative_position import RelativePositionBias, relative_position_bias, relative_position_index
 from .spatial_prior import SpatialPriorModule
 from .trunk import block_ranges, plain_vit_layer_id, window_sizes
+from .two_branches import TrunkBlock, TwoBranches
 from .weight_init import init_adapter_weights, init_linear_weights
 from .windows import cut_windows, join_windows
 
@@ -33,6 +34,8 @@ __all__ = [
     'PatchEmbed',
     'RelativePositionBias',
     'SpatialPriorModule',
+    'TrunkBlock',
+    'TwoBranches',
     'WindowedAttention',
     'attend',
     'block_ranges',

@@ -1,5 +1,7 @@
 """How spatial features take up others (ViT-Adapter, https://arxiv.org/abs/2205.08534, section 3.4)."""
 
+from collections.abc import Callable
+
 from timm.layers import DropPath
 from torch import Tensor, nn
 
@@ -25,6 +27,7 @@ class Extractor(nn.Module):
         with_cffn: whether the feed-forward network is there.
         cffn_ratio: hidden channels of the feed-forward network, as a multiple of ``dim``.
         drop_path: rate of stochastic depth of the feed-forward branch; the attention's branch has none.
+        norm_layer: makes a normalization of so many channels.
         with_cp: recompute activations in the backward instead of keeping them.
     """
 
@@ -39,17 +42,18 @@ class Extractor(nn.Module):
         with_cffn: bool = True,
         cffn_ratio: float = 0.25,
         drop_path: float = 0.0,
+        norm_layer: Callable[[int], nn.Module] = LayerNorm,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
         self.with_cp = with_cp
-        self.query_norm = LayerNorm(dim)
-        self.feat_norm = LayerNorm(dim)
+        self.query_norm = norm_layer(dim)
+        self.feat_norm = norm_layer(dim)
         self.attn = MSDeformAttn(dim, n_levels=n_levels, n_heads=num_heads, n_points=n_points, ratio=deform_ratio)
         self.with_cffn = with_cffn
         if with_cffn:
             self.ffn = ConvFFN(dim, int(dim * cffn_ratio))
-            self.ffn_norm = LayerNorm(dim)
+            self.ffn_norm = norm_layer(dim)
             self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
 
     def _forward(self, query: Tensor, feat: Tensor, inputs: DeformInputs, height: int, width: int) -> Tensor:

@@ -1,8 +1,8 @@
-"""A plain ViT and a convolutional pyramid that exchange information: all of it but how they do so.
+"""A plain ViT beside a convolutional pyramid.
 
 Originals: ``ViTAdapter`` and ``ViTCoMer`` in segmentation/mmseg_custom/models/backbones of their repositories.
 
-Shape notation: N batch, C channels of a token, H and W the token grid (stride 16), S = 21/4 * H*W spatial features.
+Shape notation: N batch, C channels of a token, H and W the token grid (stride 16).
 """
 
 from collections.abc import Sequence
@@ -11,24 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from .block import Block
-from .inputs import check_image, cut_pyramid, pad_to_multiple, split_levels, tokens_to_map
+from .inputs import check_image, cut_pyramid, pad_to_multiple
 from .patch_embed import PatchEmbed
 from .position import resize_position_embedding
-from .pyramid import FeaturePyramid
-from .reference_points import deform_inputs
-from .spatial_prior import SpatialPriorModule
-from .trunk import block_ranges, plain_vit_layer_id, window_sizes
-from .weight_init import init_adapter_weights
+from .trunk import plain_vit_layer_id, window_sizes
+from .two_branches import TwoBranches
 
 
-class InteractingViT(FeaturePyramid):
+class InteractingViT(TwoBranches):
     """Base of the backbones over a plain ViT. Images may have any size: what they lack to multiples of 32 is padded.
 
     Args:
-        interactions: one module per entry of ``interaction_indexes``. It is called with the tokens ``x``
-            ``[N, H*W, C]``, the spatial features ``c`` ``[N, S, C]``, the trunk's blocks that it has to run, the
-            inputs of the deformable attentions of tokens and of features (:func:`deform_inputs`), H and W, and
-            returns new ``x`` and ``c``.
+        interactions: as in :class:`TwoBranches`; there is no class token.
         interaction_indexes: first and last trunk block (both inclusive) of every interaction.
         pretrain_size: side in pixels of the images that ``pos_embed`` was trained with.
         num_heads: attention heads of the trunk.
@@ -77,21 +71,16 @@ class InteractingViT(FeaturePyramid):
         window_attn: bool | Sequence[bool],
         window_size: int | Sequence[int | None] | None,
     ) -> None:
-        super().__init__(embed_dim)
-        if patch_size != 16 or in_chans != 3:
-            raise ValueError(
-                f'patch_size={patch_size}, in_chans={in_chans}: the spatial prior module makes maps of strides 4 to 32 '
-                'from 3 channels, which fit patch_size=16 and in_chans=3 only'
-            )
-        self.block_ranges = block_ranges(interaction_indexes, depth)
-        if add_vit_feature and len(interaction_indexes) != 4:
-            raise ValueError(
-                f'add_vit_feature=True needs 4 interactions, one per map, but interaction_indexes has '
-                f'{len(interaction_indexes)}; set add_vit_feature=False'
-            )
-        self.add_vit_feature = add_vit_feature
-        self.in_chans = in_chans
-        self.embed_dim = embed_dim
+        super().__init__(
+            interactions,
+            embed_dim=embed_dim,
+            depth=depth,
+            interaction_indexes=interaction_indexes,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            conv_inplane=conv_inplane,
+            add_vit_feature=add_vit_feature,
+        )
         self.pretrain_grid = (pretrain_size // patch_size, pretrain_size // patch_size)
 
         self.patch_embed = PatchEmbed(img_size, patch_size, in_chans, embed_dim)
@@ -113,13 +102,6 @@ class InteractingViT(FeaturePyramid):
             )
             for index, side in enumerate(window_sizes(window_attn, window_size, depth))
         )
-        self.level_embed = nn.Parameter(torch.zeros(3, embed_dim))
-        self.spm = SpatialPriorModule(conv_inplane, embed_dim)
-        self.interactions = nn.ModuleList(interactions)
-
-        for module in (self.up, self.spm, self.interactions):
-            module.apply(init_adapter_weights)
-        nn.init.normal_(self.level_embed)
 
     def get_layer_id(self, name: str) -> int:
         """Return the depth of a parameter, for layer-wise learning rates.
@@ -145,30 +127,8 @@ class InteractingViT(FeaturePyramid):
             ValueError: ``image`` has another number of dimensions or channels.
         """
         check_image(image, self.in_chans)
-        image_height, image_width = image.shape[-2:]
-        image = pad_to_multiple(image, 32)
-
-        c1, c2, c3, c4 = self.spm(image)
-        c2, c3, c4 = c2 + self.level_embed[0], c3 + self.level_embed[1], c4 + self.level_embed[2]
-        c = torch.cat((c2, c3, c4), dim=1)  # [N, S, C]
-
-        x, height, width = self.patch_embed(image)  # [N, H*W, C]
+        padded = pad_to_multiple(image, 32)
+        x, height, width = self.patch_embed(padded)  # [N, H*W, C]
         position = resize_position_embedding(self.pos_embed[:, 1:], self.pretrain_grid, (height, width))
-        x = self.pos_drop(x + position)
-
-        token_inputs, feature_inputs = deform_inputs(height, width, image.device)
-        trunk_features = []
-        for interaction, part in zip(self.interactions, self.block_ranges):
-            x, c = interaction(x, c, self.blocks[part], token_inputs, feature_inputs, height, width)
-            if self.add_vit_feature:
-                trunk_features.append(tokens_to_map(x, height, width))
-
-        c2, c3, c4 = split_levels(c, height, width)
-        features = self.finish_pyramid(
-            c1,
-            tokens_to_map(c2, height * 2, width * 2),
-            tokens_to_map(c3, height, width),
-            tokens_to_map(c4, height // 2, width // 2),
-            trunk_features,
-        )
-        return cut_pyramid(features, image_height, image_width)
+        features = self.run_branches(padded, self.pos_drop(x + position), height, width, self.blocks)
+        return cut_pyramid(features, *image.shape[-2:])
