@@ -239,14 +239,14 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def bench_backbones(session: nox.Session) -> None:
     """Time backbones with the kernels and with plain PyTorch's operators (after --: vit_comer, --help)."""
-    install_wheels(session, 'shared_ops', *{'vit_adapter', 'vit_comer'}.intersection(session.posargs))
+    install_wheels(session, 'shared_ops', *set(PACKAGES).intersection(session.posargs))
     session.run('python', 'shared_ops/benchmarks/backbones.py', *session.posargs)
 
 
 @nox.session
 def readme(session: nox.Session) -> None:
     """Run every command of the README, in order, in a copy of the repository."""
-    install_wheels(session, 'shared_ops', 'vit_adapter')
+    install_wheels(session, 'shared_ops', 'vit_adapter', 'internimage')
     # pip too, or the README's `pip install` would be that of another environment
     session.install('nox[uv]', 'pip')
     session.run('python', 'tests/repo/run_readme.py', *session.posargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from collections.abc import Callable
@@ -21,24 +22,27 @@ DATA_SETS = {
     'pascal_context': 'Pascal Context, 59 classes',
     'potsdam': 'Potsdam',
     'chase_db1': 'CHASE DB1',
+    'nyu_depth_v2': 'NYU Depth v2',
+    'mapillary': 'Mapillary Vistas, with the classes of Cityscapes',
 }
 
 
-def config_table() -> str:
+def config_table(package: str) -> str:
     """Return a table for each data set and one row a config: parameters of the built model, crop, published scores."""
-    import vit_adapter
+    config_dir = importlib.import_module(package).CONFIG_DIR
 
     import yaml
     from mmseg.utils import register_all_modules
 
     register_all_modules()
-    models = yaml.safe_load((vit_adapter.CONFIG_DIR / 'metafile.yaml').read_text(encoding='utf-8'))['Models']
+    models = yaml.safe_load((config_dir / 'metafile.yaml').read_text(encoding='utf-8'))['Models']
     published = {model['Name']: model for model in models}
-    folders = {path.parent.name for path in vit_adapter.CONFIG_DIR.glob('[!_]*/*.py')}
+    folders = {path.parent.name for path in config_dir.glob('[!_]*/*.py')}
     assert folders <= set(DATA_SETS), f'DATA_SETS lacks {folders - set(DATA_SETS)}'
     tables = [
-        _config_table_of(title, sorted((vit_adapter.CONFIG_DIR / folder).glob('*.py')), published)
+        _config_table_of(title, sorted((config_dir / folder).glob('*.py')), published)
         for folder, title in DATA_SETS.items()
+        if folder in folders
     ]
     return '\n\n'.join(tables)
 
@@ -55,7 +59,9 @@ def _config_table_of(title: str, paths: list[Path], published: dict[str, dict[st
         with torch.device('meta'):
             model = MODELS.build(config.model)
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        start = Path(config.load_from or config.model.get('pretrained') or config.model.backbone.get('pretrained')).name
+        backbone = config.model.backbone
+        start = config.load_from or config.model.get('pretrained') or backbone.get('pretrained')
+        start = Path(start or backbone.init_cfg.checkpoint).name
         # the files of AugReg have names of a hundred characters
         start = start if len(start) < 70 else f'{start[:20]}...{start[-12:]}'
         name, scores = f'`{path.stem}`', '-'
@@ -102,8 +108,13 @@ BENCHMARK_TABLES: list[Table] = [
     (ROOT / 'README.md', 'benchmarks', lambda: benchmark_table(short=True)),
     (ROOT / 'shared_ops' / 'README.md', 'benchmarks', lambda: benchmark_table(short=False)),
     (ROOT / 'packages' / 'vit_comer' / 'README.md', 'benchmarks', lambda: backbone_table('vit_comer')),
+    (ROOT / 'packages' / 'internimage' / 'README.md', 'benchmarks', lambda: backbone_table('internimage')),
 ]
-TABLES: list[Table] = [(ROOT / 'README.md', 'configs', config_table), *BENCHMARK_TABLES]
+TABLES: list[Table] = [
+    (ROOT / 'README.md', 'configs', lambda: config_table('vit_adapter')),
+    (ROOT / 'packages' / 'internimage' / 'README.md', 'configs', lambda: config_table('internimage')),
+    *BENCHMARK_TABLES,
+]
 
 
 def with_table(text: str, name: str, table: str) -> str:
