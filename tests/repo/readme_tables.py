@@ -2,84 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+
+from config_tables import PACKAGES, config_table, summary_table
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
-
-
-# Folder of a data set: its name.
-DATA_SETS = {
-    'ade20k': 'ADE20K',
-    'cityscapes': 'Cityscapes',
-    'coco_stuff164k': 'COCO-Stuff 164k',
-    'coco_stuff10k': 'COCO-Stuff 10k',
-    'pascal_context': 'Pascal Context, 59 classes',
-    'potsdam': 'Potsdam',
-    'chase_db1': 'CHASE DB1',
-    'nyu_depth_v2': 'NYU Depth v2',
-    'mapillary': 'Mapillary Vistas, with the classes of Cityscapes',
-}
-
-
-def config_table(package: str) -> str:
-    """Return a table for each data set and one row a config: parameters of the built model, crop, published scores."""
-    config_dir = importlib.import_module(package).CONFIG_DIR
-
-    import yaml
-    from mmseg.utils import register_all_modules
-
-    register_all_modules()
-    models = yaml.safe_load((config_dir / 'metafile.yaml').read_text(encoding='utf-8'))['Models']
-    published = {model['Name']: model for model in models}
-    folders = {path.parent.name for path in config_dir.glob('[!_]*/*.py')}
-    assert folders <= set(DATA_SETS), f'DATA_SETS lacks {folders - set(DATA_SETS)}'
-    tables = [
-        _config_table_of(title, sorted((config_dir / folder).glob('*.py')), published)
-        for folder, title in DATA_SETS.items()
-        if folder in folders
-    ]
-    return '\n\n'.join(tables)
-
-
-def _config_table_of(title: str, paths: list[Path], published: dict[str, dict[str, Any]]) -> str:
-    import torch
-    from mmengine import Config
-    from mmseg.registry import MODELS
-
-    rows = []
-    for path in paths:
-        config = Config.fromfile(path)
-        (metric,) = config.test_evaluator.iou_metrics
-        with torch.device('meta'):
-            model = MODELS.build(config.model)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        backbone = config.model.backbone
-        start = config.load_from or config.model.get('pretrained') or backbone.get('pretrained')
-        start = Path(start or backbone.init_cfg.checkpoint).name
-        # the files of AugReg have names of a hundred characters
-        start = start if len(start) < 70 else f'{start[:20]}...{start[-12:]}'
-        name, scores = f'`{path.stem}`', '-'
-        if path.stem in published:
-            name = f'[{name}]({published[path.stem]["Weights"]})'
-            for result in published[path.stem].get('Results', []):
-                metrics = result['Metrics']
-                scores = f'{metrics.get(metric, "-")} / {metrics.get(f"{metric}(ms+flip)", "-")}'
-        crop = 'x'.join(map(str, config.crop_size))
-        rows.append(f'| {name} | {parameters / 1e6:.1f} M | {crop} | {scores} | `{start}` |')
-    header = [
-        f'**{title}**',
-        '',
-        f'| config, its published checkpoint | parameters | crop | published {metric}, one scale / several '
-        '| starts from |',
-        '|---|---|---|---|---|',
-    ]
-    return '\n'.join([*header, *rows])
 
 
 def benchmark_table(short: bool) -> str:
@@ -111,8 +43,8 @@ BENCHMARK_TABLES: list[Table] = [
     (ROOT / 'packages' / 'internimage' / 'README.md', 'benchmarks', lambda: backbone_table('internimage')),
 ]
 TABLES: list[Table] = [
-    (ROOT / 'README.md', 'configs', lambda: config_table('vit_adapter')),
-    (ROOT / 'packages' / 'internimage' / 'README.md', 'configs', lambda: config_table('internimage')),
+    (ROOT / 'README.md', 'configs', summary_table),
+    *((ROOT / 'packages' / package / 'README.md', 'configs', partial(config_table, package)) for package in PACKAGES),
     *BENCHMARK_TABLES,
 ]
 

@@ -17,7 +17,7 @@ VIT = {'torch', 'timm.layers', 'shared_ops'}
 OPENMMLAB = {
     'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'matplotlib', 'rich', 'shared_ops',
 }  # fmt: skip
-MASK2FORMER = OPENMMLAB | {'mmdet', 'scipy'}
+MASK2FORMER = OPENMMLAB | {'mmdet'}
 MODELS = {'torch', 'timm', 'mmengine', 'mmseg.registry', 'mmseg.datasets', 'mmcv.transforms', 'shared_ops'}
 
 

@@ -13,7 +13,7 @@ from .checkpoint import load_from_file, load_from_web
 
 _DEIT = 'https://dl.fbaipublicfiles.com/deit/'
 _VIT_ADAPTER = 'https://github.com/czczup/ViT-Adapter/releases/download/'
-# BEiT's authors moved their files there; the address that the original configs name no longer serves them.
+# BEiT's own instructions name this address; ViT-Adapter's name an older one of the same files.
 _BEIT = 'https://github.com/addf400/files/releases/download/'
 # Files that the configs name, and the folders that they are published in.
 PUBLISHED_IN = {
