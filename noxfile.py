@@ -148,8 +148,6 @@ def tests(session: nox.Session, package: str) -> None:
         found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
         session.run('python', '-I', '-c', found, silent=True)
     paths = [f'tests/{package}', 'tests/shared_ops/vit', 'tests/shared_ops/openmmlab']
-    if package == 'internimage':
-        paths.remove('tests/shared_ops/vit')  # depends on shared_ops[openmmlab] alone, which lacks timm
     required = {'REQUIRE_MMDET': '1'} if with_mask2former else {}
     run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1', **required)
 
@@ -241,14 +239,14 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def bench_backbones(session: nox.Session) -> None:
     """Time backbones with the kernels and with plain PyTorch's operators (after --: vit_comer, --help)."""
-    install_wheels(session, 'shared_ops', *{'vit_adapter', 'vit_comer'}.intersection(session.posargs))
+    install_wheels(session, 'shared_ops', *set(PACKAGES).intersection(session.posargs))
     session.run('python', 'shared_ops/benchmarks/backbones.py', *session.posargs)
 
 
 @nox.session
 def readme(session: nox.Session) -> None:
     """Run every command of the README, in order, in a copy of the repository."""
-    install_wheels(session, 'shared_ops', 'vit_adapter')
+    install_wheels(session, 'shared_ops', 'vit_adapter', 'internimage')
     # pip too, or the README's `pip install` would be that of another environment
     session.install('nox[uv]', 'pip')
     session.run('python', 'tests/repo/run_readme.py', *session.posargs)
