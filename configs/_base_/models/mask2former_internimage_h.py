@@ -1,11 +1,9 @@
-# the head of ViT-Adapter's configs, over another backbone
-_base_ = './mask2former_beit_adapter.py'
+_base_ = './mask2former.py'
 custom_imports = dict(imports=['internimage', 'shared_ops.openmmlab.mask2former'], allow_failed_imports=False)
 ffn_cfg = dict(with_cp=False)
 model = dict(
     pretrained=None,
     backbone=dict(
-        _delete_=True,
         type='InternImage',
         core_op='DCNv3',
         channels=320,
