@@ -105,7 +105,7 @@ def install_wheels(session: nox.Session, *names: str, extras: str = '', build: s
 
 
 def run_tests(session: nox.Session, *paths: str, **env: str) -> None:
-    """Run pytest on ``paths``, and on what was given after ``--``: a process for each core, which takes file by file."""
+    """Run pytest on ``paths`` and what was given after ``--``, in a process for each core, which takes file by file."""
     processes = ('--numprocesses', 'auto', '--dist', 'loadfile')
     session.run('pytest', *processes, *paths, *session.posargs, env={'OMP_NUM_THREADS': '1', **env})
 

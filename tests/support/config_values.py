@@ -88,11 +88,11 @@ def check_test_pipelines(ours: Config, original: dict) -> None:
     several = 'img_ratios' in augment
     one = single_scale_pipeline([load, {key: value for key, value in augment.items() if key != 'img_ratios'}])
     for pipeline in (ours.test_pipeline, ours.val_dataloader.dataset.pipeline, ours.test_dataloader.dataset.pipeline):
-        assert plain(pipeline) == one
+        assert plain(pipeline) == plain(one)
     views = augment if several else {**augment, **AUG_TEST}
-    assert plain(ours.tta_pipeline) == multi_scale_pipeline([load, views])
+    assert plain(ours.tta_pipeline) == plain(multi_scale_pipeline([load, views]))
     assert ours.test_cfg.type == ('AugmentedTestLoop' if several else 'TestLoop')
-    assert ours.tta_model.type == 'SegTTAModel'
+    assert ours.tta_model.type == 'RunningMeanTTAModel'
 
 
 def check_data(ours: Config, original: dict) -> None:

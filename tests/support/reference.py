@@ -19,7 +19,7 @@ from support.synthetic import compare, synthetic_state_dict
 
 # Relative to the largest value of an output. The originals' own noise in float32 is up to 5e-6.
 TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-4}
-# Where a sampling point crosses a pixel, the originals' own float32 gradients are off by up to 1e-2.
+# Where a sampling point crosses a pixel, the originals' own float32 gradients are off by 1e-2 and more.
 GRADIENT_TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-2}
 
 
@@ -119,6 +119,18 @@ def metas(image: Tensor) -> list[dict]:
     """Return what MMSegmentation wants to know of images that were not resized before and are not afterwards."""
     size = tuple(image.shape[-2:])
     return [{'ori_shape': size, 'img_shape': size, 'pad_shape': size} for _ in image]
+
+
+def too_far(found: dict[str, float], entries: dict[str, dict], dtype: torch.dtype) -> dict[str, float]:
+    """Return the deviations of gradients that are larger than they may be.
+
+    Args:
+        found: what :func:`deviations` returned for gradients.
+        entries: statistics of the originals', by name; ``dev32`` is how far their own float32 was from their float64.
+        dtype: what ours were computed in.
+    """
+    noise = {key: 2 * entry.get('dev32', 0.0) if dtype == torch.float32 else 0.0 for key, entry in entries.items()}
+    return {key: value for key, value in found.items() if value >= max(GRADIENT_TOLERANCES[dtype], noise[key])}
 
 
 def deviations(outputs: dict[str, Tensor], entries: dict[str, dict], prefix: str = '') -> dict[str, float]:

@@ -7,11 +7,10 @@ C channels of the module.
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._checks import check_module_inputs, pairs
-from ._sampling import compute_dtype
+from ._sampling import compute_dtype, softmax_over_points
 from .ms_deform_attn import LevelStarts, SpatialShapes, ms_deform_attn
 
 
@@ -143,7 +142,7 @@ class MSDeformAttn(nn.Module):
             value = value.masked_fill(padding_mask[..., None], 0.0)
         value = value.reshape(*value.shape[:2], self.n_heads, value.shape[2] // self.n_heads)
         logits = self.attention_weights(query).reshape(N, Lq, self.n_heads, self.n_levels * self.n_points)
-        weights = F.softmax(logits, -1, dtype=compute_dtype(logits.dtype))
+        weights = softmax_over_points(logits)
         weights = weights.reshape(N, Lq, self.n_heads, self.n_levels, self.n_points)
         locations = self._locations(query, reference_points, shapes)
         attended: Tensor = self.output_proj(ms_deform_attn(value, shapes, level_start_index, locations, weights))
