@@ -28,7 +28,7 @@ PROJECTS = {
 }
 PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
 # those that have Mask2Former, for which MMDetection has to be installed too
-WITH_MASK2FORMER = {'vit_adapter', 'internimage'}
+WITH_MASK2FORMER = {'vit_adapter', 'vit_comer', 'internimage'}
 TEST_TOOLS = ['pytest>=8', 'hypothesis>=6.100', 'numpy']
 # What programs are exported to; setuptools is for the compiler of PyTorch before 2.11 and for setup.py.
 EXPORT_TOOLS = ['onnx', 'onnxscript', 'onnxruntime', 'setuptools']
