@@ -247,8 +247,9 @@ def bench_backbones(session: nox.Session) -> None:
 
 @nox.session
 def readme(session: nox.Session) -> None:
-    """Run every command of the README, in order, in a copy of the repository."""
-    install_wheels(session, 'shared_ops', 'vit_adapter')
+    """Run every command of the READMEs, in order, in a copy of the repository."""
+    # the tables of configs count the parameters of all models
+    install_wheels(session, *PACKAGES, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
     session.install('nox[uv]', 'pip')
     session.run('python', 'tests/repo/run_readme.py', *session.posargs)

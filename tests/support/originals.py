@@ -188,8 +188,8 @@ def check_data(ours: Config, original: dict) -> None:
         prefix = dataset.data_prefix
         assert (dataset.type, dataset.data_root) == (old[part]['type'], old[part]['data_root'])
         assert (prefix.img_path, prefix.seg_map_path) == (old[part]['img_dir'], old[part]['ann_dir'])
-        default = inspect.signature(DATASETS.get(dataset.type).__init__).parameters['reduce_zero_label'].default
-        assert dataset.get('reduce_zero_label', default) == reduced
+        default = inspect.signature(DATASETS.get(dataset.type).__init__).parameters.get('reduce_zero_label')
+        assert dataset.get('reduce_zero_label', default is not None and default.default) == reduced
 
 
 def check_schedule(ours: Config, original: dict) -> None:
