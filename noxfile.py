@@ -27,9 +27,7 @@ PROJECTS = {
     'internimage': 'packages/internimage',
 }
 PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
-# those that have Mask2Former, for which MMDetection has to be installed too
-WITH_MASK2FORMER = {'vit_adapter', 'vit_comer', 'internimage'}
-TEST_TOOLS = ['pytest>=8', 'hypothesis>=6.100', 'numpy']
+TEST_TOOLS = ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'numpy']
 # What programs are exported to; setuptools is for the compiler of PyTorch before 2.11 and for setup.py.
 EXPORT_TOOLS = ['onnx', 'onnxscript', 'onnxruntime', 'setuptools']
 # Left in a source folder by editable installs and builds, or run from there: no part of what is built.
@@ -107,8 +105,9 @@ def install_wheels(session: nox.Session, *names: str, extras: str = '', build: s
 
 
 def run_tests(session: nox.Session, *paths: str, **env: str) -> None:
-    """Run pytest on ``paths``, and on what was given after ``--``."""
-    session.run('pytest', *paths, *session.posargs, env=env)
+    """Run pytest on ``paths``, and on what was given after ``--``: a process for each core, which takes file by file."""
+    processes = ('--numprocesses', 'auto', '--dist', 'loadfile')
+    session.run('pytest', *processes, *paths, *session.posargs, env={'OMP_NUM_THREADS': '1', **env})
 
 
 @nox.session
@@ -138,20 +137,20 @@ def typecheck(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize('package', PACKAGES, ids=PACKAGES)
+@nox.parametrize('package', list(PROJECTS), ids=list(PROJECTS))
 def tests(session: nox.Session, package: str) -> None:
-    """Test one package, installed alone from its wheel beside that of shared_ops."""
-    with_mask2former = package in WITH_MASK2FORMER
-    install_wheels(session, package, 'shared_ops', extras='[mask2former]' if with_mask2former else '')
+    """Test one package, installed alone from its wheel beside that of shared_ops; or what is above its operators."""
+    if package == 'shared_ops':
+        install_wheels(session, package, extras='[openmmlab,vit,mask2former]')
+        paths = ['tests/shared_ops/vit', 'tests/shared_ops/openmmlab']
+    else:
+        install_wheels(session, package, 'shared_ops', extras='[mask2former]')
+        paths = [f'tests/{package}']
     session.install(*TEST_TOOLS)
     for other in set(PACKAGES) - {package}:
         found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
         session.run('python', '-I', '-c', found, silent=True)
-    paths = [f'tests/{package}', 'tests/shared_ops/vit', 'tests/shared_ops/openmmlab']
-    if package == 'internimage':
-        paths.remove('tests/shared_ops/vit')  # depends on shared_ops[openmmlab] alone, which lacks timm
-    required = {'REQUIRE_MMDET': '1'} if with_mask2former else {}
-    run_tests(session, *paths, REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1', **required)
+    run_tests(session, *paths, REQUIRE_KERNELS='1', REQUIRE_MMDET='1', SHARED_OPS_REQUIRE_KERNELS='1')
 
 
 @nox.session
@@ -210,7 +209,7 @@ def sanitize(session: nox.Session) -> None:
     ]
     # --capture=sys: what they find goes to the file descriptor, right before the end of the process
     run_tests(
-        session, 'tests/shared_ops/ops', '--capture=sys',
+        session, 'tests/shared_ops/ops', '--capture=sys', '--numprocesses', '0',
         LD_PRELOAD=' '.join(runtimes), ASAN_OPTIONS='detect_leaks=0', UBSAN_OPTIONS='print_stacktrace=1',
         REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1',
     )  # fmt: skip
@@ -241,15 +240,15 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def bench_backbones(session: nox.Session) -> None:
     """Time backbones with the kernels and with plain PyTorch's operators (after --: vit_comer, --help)."""
-    install_wheels(session, 'shared_ops', *{'vit_adapter', 'vit_comer'}.intersection(session.posargs))
+    install_wheels(session, 'shared_ops', *set(PACKAGES).intersection(session.posargs))
     session.run('python', 'shared_ops/benchmarks/backbones.py', *session.posargs)
 
 
 @nox.session
 def readme(session: nox.Session) -> None:
-    """Run every command of the READMEs, in order, in a copy of the repository."""
-    # the tables of configs count the parameters of all models
-    install_wheels(session, *PACKAGES, 'shared_ops', extras='[mask2former]')
+    """Run every command of the README, in order, in a copy of the repository."""
+    for package in PACKAGES:
+        install_wheels(session, package, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
     session.install('nox[uv]', 'pip')
     session.run('python', 'tests/repo/run_readme.py', *session.posargs)
@@ -299,15 +298,14 @@ STACKS = {
 @nox.session
 @nox.parametrize(['python', 'openmmlab'], [(stack.python, name) for name, stack in STACKS.items()], ids=list(STACKS))
 def compat(session: nox.Session, openmmlab: str) -> None:
-    """Test vit_adapter on OpenMMLab's original line, and on the oldest PyTorch and Python."""
+    """Test all packages together on OpenMMLab's original line, and on the oldest PyTorch and Python."""
     stack = STACKS[openmmlab]
     session.install(*stack.first)
     session.install(*stack.options, *stack.rest)
     # --no-deps: the wheels ask for the maintained line, and the two lines cannot lie side by side
-    wheels = [f'{build_wheel(session, name)}' for name in ('shared_ops', 'vit_adapter')]
-    session.install('--no-deps', *wheels)
+    session.install('--no-deps', *(f'{build_wheel(session, name)}' for name in PROJECTS))
     session.install(*TEST_TOOLS)
-    paths = ['tests/vit_adapter', 'tests/shared_ops/openmmlab']
+    paths = [*(f'tests/{package}' for package in PACKAGES), 'tests/shared_ops/openmmlab']
     if openmmlab == 'oldest':
         # the file that passes in `ops` too, under the newest PyTorch
         session.install('setuptools')

@@ -31,9 +31,16 @@ PLAIN = 'plain PyTorch'
 CONFIGS = {
     'vit_adapter': 'ade20k/upernet_deit_adapter_tiny_512_160k_ade20k.py',
     'vit_comer': 'ade20k/upernet_vit_comer_tiny_512_160k_ade20k.py',
+    'internimage': 'ade20k/upernet_internimage_t_512_160k_ade20k.py',
 }
 # Largest difference of the maps over their largest value, in float32.
 TOLERANCE = 1e-4
+
+
+def plain_dcnv3(*tensors: Tensor, groups: int, offset_scale: float, **pairs: int) -> Tensor:
+    """Call the reference, which takes pairs (h, w) only, as the module calls the operator."""
+    both = {name: (number, number) for name, number in pairs.items()}
+    return shared_ops.reference.dcnv3(*tensors, **both, groups=groups, offset_scale=offset_scale)
 
 
 @contextmanager
@@ -41,7 +48,7 @@ def plain_operators() -> Iterator[None]:
     """Have the modules of the operators call the references."""
     kept = ms_deform_attn_module.ms_deform_attn, dcnv3_module.dcnv3
     ms_deform_attn_module.ms_deform_attn = shared_ops.reference.ms_deform_attn
-    dcnv3_module.dcnv3 = shared_ops.reference.dcnv3
+    dcnv3_module.dcnv3 = plain_dcnv3
     try:
         yield
     finally:

@@ -40,6 +40,7 @@ BENCHMARK_TABLES: list[Table] = [
     (ROOT / 'README.md', 'benchmarks', lambda: benchmark_table(short=True)),
     (ROOT / 'shared_ops' / 'README.md', 'benchmarks', lambda: benchmark_table(short=False)),
     (ROOT / 'packages' / 'vit_comer' / 'README.md', 'benchmarks', lambda: backbone_table('vit_comer')),
+    (ROOT / 'packages' / 'internimage' / 'README.md', 'benchmarks', lambda: backbone_table('internimage')),
 ]
 TABLES: list[Table] = [
     (ROOT / 'README.md', 'configs', summary_table),

@@ -5,7 +5,7 @@ A package's tests call these with a small backbone of its own, in evaluation mod
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -14,11 +14,11 @@ STRIDES = (4, 8, 16, 32)
 
 
 @torch.no_grad()
-def check_size(backbone: nn.Module, height: int, width: int, channels: int) -> None:
-    """Maps of all strides cover an image of this size."""
+def check_size(backbone: nn.Module, height: int, width: int, channels: Sequence[int]) -> None:
+    """Maps of all strides, with so many channels, cover an image of this size."""
     features = backbone(torch.randn(1, 3, height, width))
-    for feature, stride in zip(features, STRIDES, strict=True):
-        assert feature.shape == (1, channels, -(-height // stride), -(-width // stride))
+    for feature, stride, number in zip(features, STRIDES, channels, strict=True):
+        assert feature.shape == (1, number, -(-height // stride), -(-width // stride))
         assert feature.isfinite().all()
 
 

@@ -48,6 +48,7 @@ def mask2former_head(old):
     for key, value in FIXED.items():
         assert flat.pop(key) == value, key
     classes = flat.pop('num_things_classes') + flat.pop('num_stuff_classes')
+    classes = flat.pop('num_classes', classes)  # where both are there, the original's head takes this one
     flat['pixel_decoder.type'] = 'mmdet.' + flat['pixel_decoder.type']
     for loss in ('loss_cls', 'loss_mask', 'loss_dice'):
         flat[f'{loss}.type'] = 'mmdet.' + flat[f'{loss}.type']

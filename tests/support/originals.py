@@ -4,6 +4,7 @@ Each function takes the package's :class:`Reference`; a package's tests call the
 """
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from support.old_configs import mask2former_head, mask2former_training, single_scale_pipeline, transforms
-from support.reference import TOLERANCES, Reference, build, deviations, metas
+from support.reference import TOLERANCES, Reference, build, deviations, metas, new_names
 from support.synthetic import synthetic_image, synthetic_labels
 
 
@@ -26,45 +27,73 @@ def check_state_dict(reference: Reference, name: str) -> None:
     model = build(reference.config(name), device='meta')
     ours = {key: (list(value.shape), str(value.dtype)) for key, value in model.state_dict().items()}
     original = reference.of_config('manifests', name)
-    assert ours == {key: (shape, f'torch.{dtype}') for key, shape, dtype in original['keys']}
+    renamed = new_names([key for key, _, _ in original['keys']])
+    assert ours == {renamed[key]: (shape, f'torch.{dtype}') for key, shape, dtype in original['keys']}
     assert sum(parameter.numel() for parameter in model.parameters()) == original['num_params']
 
 
-def check_strict_loading(reference: Reference, name: str) -> None:
+def check_strict_loading(reference: Reference, name: str, without: str = 'backbone.level_embed') -> None:
     """A checkpoint of the original loads; without one of its keys it does not. Values are for other checks."""
     originals = reference.of_config('manifests', name)['keys']
     checkpoint = {key: torch.empty(shape, device='meta') for key, shape, _ in originals}
     model = build(reference.config(name), device='meta')
     model.load_state_dict(checkpoint, strict=True)
-    checkpoint.pop('backbone.level_embed')
-    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "backbone.level_embed"'):
+    checkpoint.pop(without)
+    with pytest.raises(RuntimeError, match=rf'Missing key\(s\) in state_dict: "{without}"'):
         model.load_state_dict(checkpoint, strict=True)
 
 
 def check_forward(reference: Reference, case: dict, dtype: torch.dtype) -> None:
     """Features, heads' outputs and scores are the original's."""
     image = torch.from_numpy(synthetic_image(**case['input'])).to(dtype)
-    model = reference.model(case, dtype)
     with torch.no_grad():
-        features = model.extract_feat(image)
-        outputs = {f'backbone.{level}': feature for level, feature in enumerate(features)}
-        outputs['decode_head'] = model.decode_head(features)
-        outputs['auxiliary_head'] = model.auxiliary_head(features)
-        outputs['encode_decode'] = model.encode_decode(image, metas(image))
-    found = deviations(outputs, case['outputs'])
+        found = deviations(_outputs(reference.model(case, dtype), image, case['outputs']), case['outputs'])
     assert max(found.values()) < TOLERANCES[dtype], found
 
 
-def train_step(reference: Reference, case: dict, dtype: torch.dtype) -> tuple[nn.Module, dict[str, Tensor]]:
-    """Return a model after the forward and backward of one training step, and its losses."""
-    samples = []
-    for labels in torch.from_numpy(synthetic_labels(**case['input'])):
-        sample = SegDataSample()
-        sample.gt_sem_seg = PixelData(data=labels[None])
-        samples.append(sample)
+def _outputs(model: nn.Module, image: Tensor, wanted: Iterable[str]) -> dict[str, Tensor]:
+    features = model.extract_feat(image)
+    outputs = {f'backbone.{level}': feature for level, feature in enumerate(features)}
+    if 'cls_pred' in wanted:  # Mask2Former's
+        outputs['decode_head'] = model.decode_head.quarter_scores(features)
+        outputs['cls_pred'], outputs['mask_pred'] = (predictions[-1] for predictions in model.decode_head(features))
+    else:
+        outputs['decode_head'] = model.decode_head(features)
+    if 'auxiliary_head' in wanted:
+        outputs['auxiliary_head'] = model.auxiliary_head(features)
+    outputs['encode_decode'] = model.encode_decode(image, metas(image))
+    if 'slide_inference' in wanted:
+        outputs['slide_inference'] = model.inference(image, metas(image))
+    return outputs
+
+
+def train_step(
+    reference: Reference,
+    case: dict,
+    dtype: torch.dtype,
+    image: Tensor | None = None,
+    labels: Tensor | None = None,
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    """Return a model after the forward and backward of one training step, and its losses.
+
+    Args:
+        reference: of the package.
+        case: what the original computed.
+        dtype: of the weights and the images.
+        image: ``[N, 3, H, W]``; that of the case if None.
+        labels: ``[N, H, W]``; those of the case if None.
+    """
     size = {key: case['input'][key] for key in ('seed', 'height', 'width', 'batch')}
+    if image is None:
+        image = torch.from_numpy(synthetic_image(**size)).to(dtype)
+    samples = []
+    for label in torch.from_numpy(synthetic_labels(**case['input'])) if labels is None else labels:
+        sample = SegDataSample()
+        sample.gt_sem_seg = PixelData(data=label[None])
+        samples.append(sample)
     model = reference.model(case, dtype).train()
-    loss, losses = model.parse_losses(model.loss(torch.from_numpy(synthetic_image(**size)).to(dtype), samples))
+    torch.manual_seed(0)  # right before the losses, as for the original: Mask2Former's are of random points
+    loss, losses = model.parse_losses(model.loss(image, samples))
     loss.backward()
     return model, losses
 
@@ -84,24 +113,24 @@ def check_optimizer(reference: Reference, name: str) -> None:
     }
     ours = {key: settings.pop(id(parameter)) for key, parameter in model.named_parameters()}
     assert not settings
-    assert ours == {key: (pytest.approx(lr, rel=1e-12), decay) for key, lr, decay in original['groups']}
+    renamed = new_names([key for key, _, _ in original['groups']])
+    assert ours == {renamed[key]: (pytest.approx(lr, rel=1e-12), decay) for key, lr, decay in original['groups']}
     for group in optimizer.param_groups:
         assert list(group['betas']) == original['betas']
         assert group['eps'] == original['eps']
-    assert all(parameter.requires_grad for parameter in model.parameters()) and not original['frozen']
+    assert all(parameter.requires_grad for parameter in model.parameters()) and not original.get('frozen')
 
 
 def check_learning_rates(reference: Reference, names: list[str]) -> None:
     """The learning rate in every iteration at which the original's is known; the configs share their schedule."""
     configs = [reference.config(name) for name in names]
     assert all(config.param_scheduler == configs[0].param_scheduler for config in configs)
+    rates = [config.optim_wrapper.optimizer.lr for config in configs]
     originals = [
-        {int(i): lr for i, lr in reference.of_config('optim', name)['lr_at']['values'].items()} for name in names
+        _learning_rates(reference.of_config('optim', name), rate) for name, rate in zip(names, rates, strict=True)
     ]
     # one optimizer with a parameter per config steps through all iterations
-    optimizer = torch.optim.AdamW(
-        [{'params': nn.Parameter(torch.zeros(1)), 'lr': config.optim_wrapper.optimizer.lr} for config in configs]
-    )
+    optimizer = torch.optim.AdamW([{'params': nn.Parameter(torch.zeros(1)), 'lr': rate} for rate in rates])
     schedulers = [PARAM_SCHEDULERS.build({**entry, 'optimizer': optimizer}) for entry in configs[0].param_scheduler]
     for iteration in range(max(max(original) for original in originals) + 1):
         for group, original in zip(optimizer.param_groups, originals, strict=True):
@@ -111,6 +140,13 @@ def check_learning_rates(reference: Reference, names: list[str]) -> None:
         for scheduler in schedulers:
             scheduler.step()
     assert not any(originals)
+
+
+def _learning_rates(original: dict, rate: float) -> dict[int, float]:
+    """Return an original's learning rates by iteration, which are stored as such or as factors of the base rate."""
+    if 'lr_at' in original:
+        return {int(iteration): value for iteration, value in original['lr_at']['values'].items()}
+    return {iteration: rate * factor for iteration, factor in original['lr_factor_at_iter']}
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A ViT-Adapter or ViT-CoMer that is small enough to train in a test, on drawn scenes, as a user's own config."""
+"""A model of any of the packages that is small enough to train in a test, on drawn scenes, as a user's own config."""
 
 import importlib
 import os
@@ -12,12 +12,7 @@ custom_imports = dict(imports=['{package}', {imports}], allow_failed_imports=Fal
 model = dict(
     pretrained=None,
     data_preprocessor=dict(size=(64, 64)),
-    backbone=dict(
-        embed_dim=48, depth=4, num_heads=3, drop_path_rate={drop}, conv_inplane=16, deform_num_heads=3,
-        interaction_indexes=[[0, 0], [1, 1], [2, 2], [3, 3]], window_attn=[False] * 4, window_size=[None] * 4),
-    decode_head=dict(in_channels=[48] * 4, channels=16, num_classes={number}, dropout_ratio={drop}),
-    auxiliary_head=dict(in_channels=48, channels=16, num_classes={number}, dropout_ratio={drop}),
-    test_cfg=dict(_delete_=True, mode='whole'))
+{parts}    test_cfg=dict(_delete_=True, mode='whole'))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -42,10 +37,24 @@ param_scheduler = []
 default_hooks = dict(
     logger=dict(interval=1), checkpoint=dict(by_epoch=False, interval=2, max_keep_ckpts=-1, save_best=None))
 """
-# the config that the tiny one is made from, by package
+_VIT = """\
+    backbone=dict(
+        embed_dim=48, depth=4, num_heads=3, drop_path_rate={drop}, conv_inplane=16, deform_num_heads=3,
+        interaction_indexes=[[0, 0], [1, 1], [2, 2], [3, 3]], window_attn=[False] * 4, window_size=[None] * 4),
+    decode_head=dict(in_channels=[48] * 4, channels=16, num_classes={number}, dropout_ratio={drop}),
+    auxiliary_head=dict(in_channels=48, channels=16, num_classes={number}, dropout_ratio={drop}),
+"""
+_INTERNIMAGE = """\
+    backbone=dict(
+        channels=16, depths=[1, 1, 2, 1], groups=[1, 2, 4, 8], drop_path_rate={drop}, init_cfg=None),
+    decode_head=dict(in_channels=[16, 32, 64, 128], channels=16, num_classes={number}, dropout_ratio={drop}),
+    auxiliary_head=dict(in_channels=64, channels=16, num_classes={number}, dropout_ratio={drop}),
+"""
+# the config that the tiny one is made from and what its model has instead, by package
 _BASES = {
-    'vit_adapter': 'upernet_deit_adapter_tiny_512_160k_ade20k.py',
-    'vit_comer': 'upernet_vit_comer_tiny_512_160k_ade20k.py',
+    'vit_adapter': ('upernet_deit_adapter_tiny_512_160k_ade20k.py', _VIT),
+    'vit_comer': ('upernet_vit_comer_tiny_512_160k_ade20k.py', _VIT),
+    'internimage': ('upernet_internimage_t_512_160k_ade20k.py', _INTERNIMAGE),
 }
 
 
@@ -65,16 +74,16 @@ def write_config(
 
     if not data.exists():
         write_data_set(data, seed=0, splits={'train': 9, 'val': 2})
+    base, parts = _BASES[package]
     crop = 'RandomCrop' if random_crop else 'CenterCrop'
     path.write_text(
         _TEXT.format(
-            base=(config_dir / 'ade20k' / _BASES[package]).as_posix(),
+            base=(config_dir / 'ade20k' / base).as_posix(),
             package=package,
             imports=', '.join(map(repr, imports)),
-            drop=drop,
+            parts=parts.format(drop=drop, number=len(CLASSES)),
             augmentation=f"dict(type='{crop}', crop_size=(64, 64))",
             data=data.as_posix(),
-            number=len(CLASSES),
             classes=CLASSES,
             palette=[list(color) for color in PALETTE],
         )

@@ -11,8 +11,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from shared_ops.openmmlab.cli import main
 from support.reference import build, metas
+from support.tiny import run_command
 from support.tiny_mask2former import write_mask2former_config
 
 
@@ -28,13 +28,15 @@ def logged(folder: Path, key: str) -> list[float]:
     return [entry[key] for entry in map(json.loads, lines) if key in entry]
 
 
-def test_training_resuming_testing(config, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it
-    monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cpu')
-    train = ['train', str(config), '--work-dir', 'work']
-    assert main('vit_adapter', [*train, '--cfg-options', 'train_cfg.max_iters=12']) == 0
-    assert main('vit_adapter', [*train, '--resume']) == 0
+def run(*arguments, cwd):
+    result = run_command(*arguments, cwd=cwd, env={'OMP_NUM_THREADS': '1'})
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_training_resuming_testing(config, tmp_path):
+    train = ['train', config, '--work-dir', 'work']
+    run(*train, '--cfg-options', 'train_cfg.max_iters=12', cwd=tmp_path)
+    run(*train, '--resume', cwd=tmp_path)
     losses = logged(tmp_path / 'work', 'loss')
     assert len(losses) == 24
     assert sum(losses[-4:]) < 0.9 * sum(losses[:4]), losses
@@ -42,7 +44,7 @@ def test_training_resuming_testing(config, tmp_path, monkeypatch):
         json.loads(next((tmp_path / 'work').glob('*/vis_data/scalars.json')).read_text().splitlines()[0])
     )
 
-    assert main('vit_adapter', ['test', str(config), 'work/iter_24.pth', '--work-dir', 'tested']) == 0
+    run('test', config, 'work/iter_24.pth', '--work-dir', 'tested', cwd=tmp_path)
     (result,) = (tmp_path / 'tested').glob('*/*.json')
     assert 0 < json.loads(result.read_text())['mIoU'] <= 100
 

@@ -14,8 +14,8 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
-from shared_ops.openmmlab.cli import main
 from support.reference import Reference, build, metas, new_names
+from support.tiny import run_command
 from support.tiny_mask2former import write_mask2former_config
 
 REFERENCE = Reference('vit_comer')
@@ -107,21 +107,23 @@ class TestConfig:
         assert 'dapter' not in json.dumps(config.to_dict(), default=str)
 
 
-def test_training_and_testing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_and_testing(tmp_path: Path) -> None:
     config = write_mask2former_config(tmp_path / 'small.py', vit_comer.CONFIG_DIR / NAME)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it
-    monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cpu')
     assert Config.fromfile(config).model.backbone.type == 'ViTCoMer_beit'
-    options = ['train_cfg.max_iters=12', 'model.backbone.dim_ratio=1.0']
-    assert main('vit_comer', ['train', str(config), '--work-dir', 'work', '--cfg-options', *options]) == 0
+
+    def run(*arguments: object) -> None:
+        options = ('--cfg-options', 'model.backbone.dim_ratio=1.0', 'train_cfg.max_iters=12')
+        env = {'OMP_NUM_THREADS': '1'}
+        result = run_command(*arguments, *options, cwd=tmp_path, env=env, package='vit_comer')
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    run('train', config, '--work-dir', 'work')
     (file,) = (tmp_path / 'work').glob('*/vis_data/scalars.json')
     entries = [json.loads(line) for line in file.read_text().splitlines()]
     losses = [entry['loss'] for entry in entries if 'loss' in entry]
     assert len(losses) == 12
     assert sum(losses[-3:]) < 0.95 * sum(losses[:3]), losses
 
-    command = ['test', str(config), 'work/iter_12.pth', '--work-dir', 'tested', '--cfg-options', options[1]]
-    assert main('vit_comer', command) == 0
+    run('test', config, 'work/iter_12.pth', '--work-dir', 'tested')
     (result,) = (tmp_path / 'tested').glob('*/*.json')
     assert 0 < json.loads(result.read_text())['mIoU'] <= 100

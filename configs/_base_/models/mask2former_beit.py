@@ -20,5 +20,4 @@ model = dict(
         cffn_ratio=0.25,
         deform_ratio=0.5,
         with_cp=True,
-        interaction_indexes=[[0, 5], [6, 11], [12, 17], [18, 23]]),
-    test_cfg=dict(mode='slide', crop_size=(896, 896), stride=(512, 512)))
+        interaction_indexes=[[0, 5], [6, 11], [12, 17], [18, 23]]))

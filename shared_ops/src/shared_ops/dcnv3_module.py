@@ -136,7 +136,10 @@ class DCNv3(nn.Module):
         projected = self.input_proj(input)
         features = self.dw_conv(input.permute(0, 3, 1, 2))  # [N, H, W, C]
         offset = self.offset(features)
-        mask = F.softmax(self.mask(features).unflatten(-1, (self.group, -1)), -1)  # [N, H, W, G, K]
+        mask = self.mask(features).unflatten(-1, (self.group, -1))  # [N, H, W, G, K]
+        # Points first: PyTorch vectorizes a softmax over what lies behind its dimension, and over 9 numbers that lie
+        # side by side it takes six times as long as this with its copies, 15% of InternImage-T's forward on a CPU.
+        mask = F.softmax(mask.movedim(-1, 0).contiguous(), 0).movedim(0, -1)
         output = dcnv3(
             projected,
             offset,

@@ -132,7 +132,7 @@ class UniPerceiverAdapter(TwoBranches):
             uniperceiver_weights(read_pretrained(self.pretrained)),
             prefixes=('visual_embed.', 'layers.'),
             source=self.pretrained,
-            advice='its img_size must be that of the weights',
+            advice='depth, embed_dim, patch_size and img_size must be those of the weights',
         )
 
     def get_layer_id(self, name: str) -> int:

@@ -23,8 +23,8 @@ _CLASS_ROWS = 3
 _TRUNK = ('cls_token', 'pos_embed', 'patch_embed.', 'rel_pos_bias.', 'blocks.')
 
 _ADVICE = (
-    'its num_heads, qkv_bias, init_values (None for no layer scale), use_abs_pos_emb, use_rel_pos_bias and '
-    'use_shared_rel_pos_bias must be those of the weights'
+    'depth, embed_dim, patch_size, num_heads, qkv_bias, init_values (None for no layer scale), use_abs_pos_emb, '
+    'use_rel_pos_bias and use_shared_rel_pos_bias must be those of the weights'
 )
 
 

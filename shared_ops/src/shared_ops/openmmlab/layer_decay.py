@@ -39,7 +39,7 @@ class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type:
             if not parameter.requires_grad:
                 continue
             layer_id = self._layer_id(module, name, num_layers)
-            decayed = parameter.dim() > 1 and not name.endswith('.bias')
+            decayed = self.is_decayed(name, parameter)
             group = groups.setdefault(
                 (layer_id, decayed),
                 {
@@ -50,6 +50,10 @@ class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type:
             )
             group['params'].append(parameter)
         params.extend(groups[key] for key in sorted(groups))
+
+    def is_decayed(self, name: str, parameter: nn.Parameter) -> bool:
+        """Return whether weight decay applies to a parameter."""
+        return parameter.dim() > 1 and not name.endswith('.bias')
 
     @staticmethod
     def _layer_id(model: nn.Module, name: str, num_layers: int) -> int:

@@ -13,7 +13,7 @@ from .checkpoint import load_from_file, load_from_web
 
 _DEIT = 'https://dl.fbaipublicfiles.com/deit/'
 _VIT_ADAPTER = 'https://github.com/czczup/ViT-Adapter/releases/download/'
-# BEiT's authors moved their files there; the address that the original configs name no longer serves them.
+# BEiT's own instructions name this address; ViT-Adapter's name an older one of the same files.
 _BEIT = 'https://github.com/addf400/files/releases/download/'
 # Files that the configs name, and the folders that they are published in.
 PUBLISHED_IN = {
@@ -72,7 +72,7 @@ def copy_pretrained(
     weights: Mapping[str, Tensor],
     prefixes: tuple[str, ...],
     source: str,
-    advice: str = 'its img_size and pretrain_size must be those that the weights were trained with',
+    advice: str = 'depth, embed_dim, patch_size, img_size and pretrain_size must be those of the weights',
 ) -> None:
     """Copy pretrained weights into the part of a backbone that has them.
 
@@ -86,7 +86,8 @@ def copy_pretrained(
     Raises:
         RuntimeError: that part of the backbone and the weights do not have the same names and shapes.
     """
-    target = {name: value for name, value in module.named_parameters() if name.startswith(prefixes)}
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    target = {name: value for name, value in tensors.items() if name.startswith(prefixes)}
     given = {name: value for name, value in weights.items() if name.startswith(prefixes)}
     misfits = [f'{name} is missing' for name in target if name not in given]
     misfits += [f'{name} is not in the model' for name in given if name not in target]
@@ -99,7 +100,7 @@ def copy_pretrained(
         more = f', and {len(misfits) - 20} more' if len(misfits) > 20 else ''
         raise RuntimeError(
             f'pretrained weights {source} do not fit {type(module).__name__}: {", ".join(misfits[:20])}{more}. The '
-            f'model needs weights of its own depth, embed_dim and patch_size, and {advice}'
+            f"model's {advice}"
         )
     with torch.no_grad():
         for name, value in target.items():

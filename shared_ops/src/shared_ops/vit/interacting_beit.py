@@ -17,7 +17,7 @@ from .patch_embed import PatchEmbed, patch_grid
 from .position import resize_position_embedding
 from .relative_position import RelativePositionBias
 from .trunk import plain_vit_layer_id
-from .two_branches import TwoBranches
+from .two_branches import TrunkBlock, TwoBranches
 from .weight_init import init_adapter_weights
 
 
@@ -151,7 +151,7 @@ class InteractingBEiT(TwoBranches):
             x = x + resize_position_embedding(self.pos_embed[:, 1:], self.window, (height, width))
         x = self.pos_drop(x)
 
-        blocks = list(self.blocks)
+        blocks: list[TrunkBlock] = list(self.blocks)
         if self.rel_pos_bias is not None:
             shared_bias = self.rel_pos_bias.relative_position_bias((height, width), x.dtype)
             blocks = [partial(block, shared_bias=shared_bias) for block in blocks]

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/models/upernet_internimage_h.py',
+    '../_base_/datasets/internimage_ade20k_896.py',
+    '../_base_/schedules/adamw_internimage_h.py',
+    '../_base_/schedules/poly_160k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(data_preprocessor=dict(size=(896, 896)))
+optim_wrapper = dict(clip_grad=dict(max_norm=0.1, norm_type=2))
