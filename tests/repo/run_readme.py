@@ -24,6 +24,7 @@ READMES = [
     ROOT / 'README.md',
     ROOT / 'shared_ops' / 'README.md',
     ROOT / 'packages' / 'vit_adapter' / 'README.md',
+    ROOT / 'packages' / 'vit_comer' / 'README.md',
 ]
 BLOCK = re.compile(r'^```(bash|python)\n(.*?)^```', flags=re.M | re.S)
 CONFIG = 'upernet_deit_adapter_tiny_512_160k_ade20k'

@@ -17,7 +17,7 @@ from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from support.old_configs import single_scale_pipeline, transforms
+from support.old_configs import mask2former_head, mask2former_training, single_scale_pipeline, transforms
 from support.reference import TOLERANCES, Reference, build, deviations, metas, new_names
 from support.synthetic import synthetic_image, synthetic_labels
 
@@ -168,6 +168,20 @@ def check_plain_vit_model(ours: Config, original: dict) -> None:
     assert model == expected
 
 
+def check_mask2former_model(ours: Config, original: dict) -> None:
+    """The model of a config with Mask2Former is the original's, in MMDetection 3's words."""
+    expected = original['model']
+    expected['type'] = 'CheckedEncoderDecoder'
+    expected['decode_head'] = mask2former_head(expected['decode_head'])
+    expected['train_cfg'] = mask2former_training(expected['train_cfg'])
+    # the rest is for panoptic and instance segmentation
+    expected['test_cfg'] = {key: expected['test_cfg'][key] for key in ('mode', 'crop_size', 'stride')}
+    assert expected.pop('init_cfg') is None
+    model = plain(ours.model)
+    model.pop('data_preprocessor')
+    assert model == expected
+
+
 def check_normalization(ours: Config, original: dict) -> None:
     """Mean, deviation and padding; padding came after the normalization, as MMSegmentation 1.x always does it."""
     for pipeline in ('train_pipeline', 'test_pipeline'):
@@ -185,6 +199,7 @@ def check_normalization(ours: Config, original: dict) -> None:
 def check_pipelines(ours: Config, original: dict) -> None:
     """Training transforms pictures as the original does, and testing too, on one scale."""
     old = transforms(original['train_pipeline'])
+    old.pop('ToMask', None)  # what it does is done by the head
     kept = ['LoadImageFromFile', 'LoadAnnotations', 'Resize', 'RandomCrop', 'RandomFlip', 'PhotoMetricDistortion']
     assert list(old) == [*kept, 'Normalize', 'Pad', 'DefaultFormatBundle', 'Collect']
     expected = [{'type': name, **old[name]} for name in kept]
@@ -202,15 +217,15 @@ def check_data(ours: Config, original: dict) -> None:
     old = original['data']
     assert ours.train_dataloader.batch_size == old['samples_per_gpu']
     assert ours.train_dataloader.num_workers == old['workers_per_gpu']
-    reduced = transforms(original['train_pipeline'])['LoadAnnotations']['reduce_zero_label']
+    reduced = transforms(original['train_pipeline'])['LoadAnnotations'].get('reduce_zero_label', False)
     loaders = {'train': ours.train_dataloader, 'val': ours.val_dataloader, 'test': ours.test_dataloader}
     for part, loader in loaders.items():
         dataset = loader.dataset
         prefix = dataset.data_prefix
         assert (dataset.type, dataset.data_root) == (old[part]['type'], old[part]['data_root'])
         assert (prefix.img_path, prefix.seg_map_path) == (old[part]['img_dir'], old[part]['ann_dir'])
-        default = inspect.signature(DATASETS.get(dataset.type).__init__).parameters['reduce_zero_label'].default
-        assert dataset.get('reduce_zero_label', default) == reduced
+        default = inspect.signature(DATASETS.get(dataset.type).__init__).parameters.get('reduce_zero_label')
+        assert dataset.get('reduce_zero_label', default is not None and default.default) == reduced
 
 
 def check_schedule(ours: Config, original: dict) -> None:

@@ -34,9 +34,9 @@ class Reference:
         self.folder = Path(__file__).parents[1] / package / 'reference'
         self.config_dir = importlib.import_module(package).CONFIG_DIR
 
-    def config_names(self) -> list[str]:
-        """Return the package's configs, as ``<data set>/<name>.py``."""
-        leaves = [path.relative_to(self.config_dir) for path in self.config_dir.glob('*/*.py')]
+    def config_names(self, folder: str = '*') -> list[str]:
+        """Return the package's configs, as ``<data set>/<name>.py``; those of one data set, or all."""
+        leaves = [path.relative_to(self.config_dir) for path in self.config_dir.glob(f'{folder}/*.py')]
         return sorted(path.as_posix() for path in leaves if path.parts[0] != '_base_')
 
     def config(self, name: str, overrides: dict | None = None) -> Config:

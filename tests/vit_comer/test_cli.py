@@ -17,7 +17,10 @@ CONFIG = 'upernet_vit_comer_tiny_512_160k_ade20k'
 def test_ls_prints_one_name_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main('vit_comer', ['ls']) == 0
     names = capsys.readouterr().out.splitlines()
-    assert names == [f'ade20k/upernet_vit_comer_{size}_512_160k_ade20k' for size in ('base', 'small', 'tiny')]
+    assert names == [
+        *(f'ade20k/upernet_vit_comer_{size}_512_160k_ade20k' for size in ('base', 'small', 'tiny')),
+        'coco_stuff164k/mask2former_beitv2_comer_large_896_80k_cocostuff164k_ss_bs16',
+    ]
 
 
 def test_path_is_that_of_the_config(capsys: pytest.CaptureFixture[str]) -> None:

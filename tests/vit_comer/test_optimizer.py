@@ -6,12 +6,13 @@ from support.originals import check_learning_rates, check_optimizer
 from support.reference import Reference
 
 REFERENCE = Reference('vit_comer')
+NAMES = REFERENCE.config_names('ade20k')
 
 
-@pytest.mark.parametrize('name', REFERENCE.config_names())
+@pytest.mark.parametrize('name', NAMES)
 def test_learning_rate_and_weight_decay_of_every_parameter(name: str) -> None:
     check_optimizer(REFERENCE, name)
 
 
 def test_learning_rate_of_every_iteration() -> None:
-    check_learning_rates(REFERENCE, REFERENCE.config_names())
+    check_learning_rates(REFERENCE, NAMES)

@@ -28,6 +28,7 @@ def test_entries_with_names_like_the_originals(registry: str, name: str) -> None
 def test_ours() -> None:
     register_all_modules()
     assert mmseg.registry.MODELS.get('ViTCoMer') is vit_comer.ViTCoMer
+    assert mmseg.registry.MODELS.get('ViTCoMer_beit') is vit_comer.ViTCoMerBEiT
 
 
 def test_versions_are_in_step() -> None:

@@ -1,6 +1,6 @@
 # The head and how it is trained, over any backbone, for ADE20K's 150 classes.
 # mmdet's transformers, on which the head is built, are in the package `onedl-mmdetection`:
-# pip install mmseg-vit-adapter[mask2former] or mmseg-internimage[mask2former]
+# pip install mmseg-PACKAGE[mask2former]
 data_preprocessor = dict(
     type='SegDataPreProcessor',
     mean=[123.675, 116.28, 103.53],

@@ -1,37 +1,20 @@
 """ViT-Adapter over BEiT (https://arxiv.org/abs/2106.08254) and BEiTv2 (https://arxiv.org/abs/2208.06366).
 
-Originals: segmentation/mmseg_custom/models/backbones/beit_adapter.py and base/beit.py.
-
-Shape notation: N batch, C channels of a token, H and W the token grid (stride 16).
+Original: segmentation/mmseg_custom/models/backbones/beit_adapter.py.
 """
 
 from collections.abc import Sequence
-from functools import partial
 
-import torch
 from mmseg.registry import MODELS
-from torch import Tensor, nn
 
 from shared_ops.openmmlab.beit_pretrained import load_beit
-from shared_ops.vit import (
-    BEiTBlock,
-    PatchEmbed,
-    RelativePositionBias,
-    TwoBranches,
-    check_image,
-    cut_pyramid,
-    init_adapter_weights,
-    pad_to_multiple,
-    patch_grid,
-    plain_vit_layer_id,
-    resize_position_embedding,
-)
+from shared_ops.vit import InteractingBEiT
 
 from .adapter_modules import interaction_blocks
 
 
 @MODELS.register_module()
-class BEiTAdapter(TwoBranches):
+class BEiTAdapter(InteractingBEiT):
     """A BEiT whose patches exchange information with a convolutional pyramid; the class token stays in the trunk.
 
     The argument names are the original's. Images may have any size: they are padded with zeros to multiples of 32
@@ -119,44 +102,28 @@ class BEiTAdapter(TwoBranches):
         )
         super().__init__(
             interactions,
-            embed_dim=embed_dim,
-            depth=depth,
             interaction_indexes=interaction_indexes,
+            conv_inplane=conv_inplane,
+            init_values=init_values,
+            add_vit_feature=add_vit_feature,
+            with_cp=with_cp,
+            img_size=img_size,
             patch_size=patch_size,
             in_chans=in_chans,
-            conv_inplane=conv_inplane,
-            add_vit_feature=add_vit_feature,
+            embed_dim=embed_dim,
+            depth=depth,
+            num_heads=num_heads,
+            mlp_ratio=mlp_ratio,
+            qkv_bias=qkv_bias,
+            qk_scale=qk_scale,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            drop_path_rate=drop_path_rate,
+            use_abs_pos_emb=use_abs_pos_emb,
+            use_rel_pos_bias=use_rel_pos_bias,
+            use_shared_rel_pos_bias=use_shared_rel_pos_bias,
         )
         self.pretrained = pretrained
-        self.window = patch_grid(img_size, patch_size)
-
-        self.patch_embed = PatchEmbed(img_size, patch_size, in_chans, embed_dim)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
-        self.pos_embed = (
-            nn.Parameter(torch.zeros(1, 1 + self.patch_embed.num_patches, embed_dim)) if use_abs_pos_emb else None
-        )
-        self.pos_drop = nn.Dropout(drop_rate)
-        self.rel_pos_bias = RelativePositionBias(self.window, num_heads) if use_shared_rel_pos_bias else None
-        self.blocks = nn.ModuleList(
-            BEiTBlock(
-                embed_dim,
-                num_heads,
-                window=self.window if use_rel_pos_bias else None,
-                mlp_ratio=mlp_ratio,
-                qkv_bias=qkv_bias,
-                qk_scale=qk_scale,
-                drop=drop_rate,
-                attn_drop=attn_drop_rate,
-                drop_path=drop_path_rate * index / max(depth - 1, 1),
-                init_values=init_values,
-                with_cp=with_cp,
-            )
-            for index in range(depth)
-        )
-
-        for module in (self.patch_embed, self.blocks):
-            module.apply(init_adapter_weights)
-        nn.init.trunc_normal_(self.cls_token, std=0.02)
 
     def init_weights(self) -> None:
         """Load ``pretrained`` into the trunk, if it is set; the adapter keeps its initial values.
@@ -167,42 +134,3 @@ class BEiTAdapter(TwoBranches):
         """
         if self.pretrained is not None:
             load_beit(self, self.pretrained, self.window)
-
-    def get_layer_id(self, name: str) -> int:
-        """Return the depth of a parameter, for layer-wise learning rates.
-
-        Args:
-            name: the parameter's name in this module.
-
-        Returns:
-            0 for the embeddings, i + 1 for block i, depth + 1 for the adapter.
-        """
-        return plain_vit_layer_id(name, depth=len(self.blocks))
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the maps of strides 4, 8, 16 and 32.
-
-        Args:
-            image: ``[N, 3, h, w]`` floating point, normalized.
-
-        Returns:
-            Four maps ``[N, C, ceil(h/s), ceil(w/s)]``.
-
-        Raises:
-            ValueError: ``image`` has another number of dimensions or channels.
-        """
-        check_image(image, self.in_chans)
-        padded = pad_to_multiple(image, 32)
-        x, height, width = self.patch_embed(padded)  # [N, H*W, C]
-        class_token = self.cls_token.expand(len(x), -1, -1)
-        if self.pos_embed is not None:
-            class_token = class_token + self.pos_embed[:, :1]
-            x = x + resize_position_embedding(self.pos_embed[:, 1:], self.window, (height, width))
-        x = self.pos_drop(x)
-
-        blocks = list(self.blocks)
-        if self.rel_pos_bias is not None:
-            shared_bias = self.rel_pos_bias.relative_position_bias((height, width), x.dtype)
-            blocks = [partial(block, shared_bias=shared_bias) for block in blocks]
-        features = self.run_branches(padded, x, height, width, blocks, class_token)
-        return cut_pyramid(features, *image.shape[-2:])

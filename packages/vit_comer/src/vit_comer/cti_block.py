@@ -3,7 +3,7 @@
 Original: ``CTIBlock`` in segmentation/mmseg_custom/models/backbones/comer_modules.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -137,3 +137,80 @@ class CTIBlock(nn.Module):
         if class_token is not None:
             class_token, x = x[:, :1], x[:, 1:]
         return x, self.to_features(x, c, inputs, height, width), class_token
+
+
+def cti_blocks(
+    number: int,
+    *,
+    embed_dim: int,
+    deform_num_heads: int,
+    n_points: int,
+    deform_ratio: float,
+    init_values: float,
+    with_cffn: bool,
+    cffn_ratio: float,
+    drop_path_rate: float,
+    use_extra_CTI: bool,
+    use_CTI_toV: bool | Sequence[bool],
+    use_CTI_toC: bool | Sequence[bool],
+    cnn_feature_interaction: bool | Sequence[bool],
+    dim_ratio: float,
+    with_cp: bool,
+) -> list[CTIBlock]:
+    """Return the interactions of a backbone, under the names of its arguments.
+
+    Args:
+        number: how many.
+        embed_dim: channels of a token.
+        deform_num_heads: heads of the deformable attentions.
+        n_points: sampling points of the deformable attentions, per head and level.
+        deform_ratio: channels of the deformable attentions' values, as a multiple of ``embed_dim``.
+        init_values: where the scale ``gamma`` of what enters the trunk starts.
+        with_cffn: give the attentions towards the features feed-forward networks.
+        cffn_ratio: hidden channels of the feed-forward networks, as a multiple of ``embed_dim``.
+        drop_path_rate: stochastic depth of every interaction.
+        use_extra_CTI: follow the last interaction with four more towards the features.
+        use_CTI_toV: let features enter the trunk; one value for all interactions or one per interaction.
+        use_CTI_toC: let the trunk's tokens enter the features; likewise.
+        cnn_feature_interaction: let the features look at one another after that; likewise.
+        dim_ratio: hidden channels of :class:`MRFP`, as a multiple of ``embed_dim``.
+        with_cp: recompute activations in the backward instead of keeping them.
+
+    Raises:
+        ValueError: a list has not one value per interaction.
+    """
+    to_v = _per_interaction('use_CTI_toV', use_CTI_toV, number)
+    to_c = _per_interaction('use_CTI_toC', use_CTI_toC, number)
+    among_features = _per_interaction('cnn_feature_interaction', cnn_feature_interaction, number)
+    return [
+        CTIBlock(
+            embed_dim,
+            num_heads=deform_num_heads,
+            n_points=n_points,
+            deform_ratio=deform_ratio,
+            init_values=init_values,
+            with_cffn=with_cffn,
+            cffn_ratio=cffn_ratio,
+            drop_path=drop_path_rate,
+            extra_cti=use_extra_CTI and index == number - 1,
+            use_cti_to_v=to_v[index],
+            use_cti_to_c=to_c[index],
+            cnn_feature_interaction=among_features[index],
+            dim_ratio=dim_ratio,
+            with_cp=with_cp,
+        )
+        for index in range(number)
+    ]
+
+
+def _per_interaction(name: str, setting: bool | Sequence[bool], number: int) -> list[bool]:
+    """Repeat a single ``setting`` for every interaction, or check that a list has one for each.
+
+    Raises:
+        ValueError: the list has another length.
+    """
+    if not isinstance(setting, list | tuple):
+        return [bool(setting)] * number
+    if len(setting) != number:
+        raise ValueError(f'{name} has {len(setting)} entries, but interaction_indexes has {number}')
+    return list(setting)

@@ -10,20 +10,7 @@ from mmseg.registry import MODELS
 from shared_ops.openmmlab.pretrained import copy_pretrained, read_pretrained
 from shared_ops.vit import InteractingViT, plain_vit_weights
 
-from .cti_block import CTIBlock
-
-
-def per_interaction(name: str, setting: bool | Sequence[bool], number: int) -> list[bool]:
-    """Repeat a single ``setting`` for every interaction, or check that a list has one for each.
-
-    Raises:
-        ValueError: the list has another length.
-    """
-    if not isinstance(setting, list | tuple):
-        return [bool(setting)] * number
-    if len(setting) != number:
-        raise ValueError(f'{name} has {len(setting)} entries, but interaction_indexes has {number}')
-    return list(setting)
+from .cti_block import cti_blocks
 
 
 @MODELS.register_module()
@@ -106,29 +93,23 @@ class ViTCoMer(InteractingViT):
         window_attn: bool | Sequence[bool] = False,
         window_size: int | Sequence[int | None] | None = 14,
     ) -> None:
-        number = len(interaction_indexes)
-        to_v = per_interaction('use_CTI_toV', use_CTI_toV, number)
-        to_c = per_interaction('use_CTI_toC', use_CTI_toC, number)
-        among_features = per_interaction('cnn_feature_interaction', cnn_feature_interaction, number)
-        interactions = [
-            CTIBlock(
-                embed_dim,
-                num_heads=deform_num_heads,
-                n_points=n_points,
-                deform_ratio=deform_ratio,
-                init_values=init_values,
-                with_cffn=with_cffn,
-                cffn_ratio=cffn_ratio,
-                drop_path=drop_path_rate,
-                extra_cti=use_extra_CTI and index == number - 1,
-                use_cti_to_v=to_v[index],
-                use_cti_to_c=to_c[index],
-                cnn_feature_interaction=among_features[index],
-                dim_ratio=dim_ratio,
-                with_cp=with_cp,
-            )
-            for index in range(number)
-        ]
+        interactions = cti_blocks(
+            len(interaction_indexes),
+            embed_dim=embed_dim,
+            deform_num_heads=deform_num_heads,
+            n_points=n_points,
+            deform_ratio=deform_ratio,
+            init_values=init_values,
+            with_cffn=with_cffn,
+            cffn_ratio=cffn_ratio,
+            drop_path_rate=drop_path_rate,
+            use_extra_CTI=use_extra_CTI,
+            use_CTI_toV=use_CTI_toV,
+            use_CTI_toC=use_CTI_toC,
+            cnn_feature_interaction=cnn_feature_interaction,
+            dim_ratio=dim_ratio,
+            with_cp=with_cp,
+        )
         super().__init__(
             interactions,
             interaction_indexes=interaction_indexes,

@@ -6,6 +6,7 @@ from .block import Block, LayerNorm
 from .conv_ffn import ConvFFN
 from .extractor import Extractor
 from .inputs import check_image, cut_pyramid, map_to_tokens, pad_to_multiple, split_levels, tokens_to_map
+from .interacting_beit import InteractingBEiT
 from .interacting_vit import InteractingViT
 from .patch_embed import PatchEmbed, patch_grid
 from .position import resize_position_embedding
@@ -29,6 +30,7 @@ __all__ = [
     'DeformInputs',
     'Extractor',
     'FeaturePyramid',
+    'InteractingBEiT',
     'InteractingViT',
     'LayerNorm',
     'PatchEmbed',

@@ -22,6 +22,6 @@ class SemanticMask2FormerHead:
     def __init__(self, **arguments: Any) -> NoReturn:
         raise ImportError(
             'Mask2Former is built on MMDetection, which is not installed. Install it with the package whose configs '
-            "you use: pip install 'mmseg-vit-adapter[mask2former]' or pip install 'mmseg-internimage[mask2former]'; "
-            "beside OpenMMLab's own releases: pip install mmdet==3.3.0"
+            "you use: pip install 'mmseg-vit-adapter[mask2former]', 'mmseg-vit-comer[mask2former]' or "
+            "'mmseg-internimage[mask2former]'; beside OpenMMLab's own releases: pip install mmdet==3.3.0"
         )

@@ -1,0 +1,157 @@
+"""ViT-CoMer over BEiT (https://arxiv.org/abs/2403.07392; https://arxiv.org/abs/2106.08254), with a class token.
+
+There is no original to compare with: the repository has a config that names this class, and not the class.
+"""
+
+from collections.abc import Sequence
+
+from mmseg.registry import MODELS
+
+from shared_ops.openmmlab.beit_pretrained import load_beit
+from shared_ops.vit import InteractingBEiT
+
+from .cti_block import cti_blocks
+
+
+@MODELS.register_module(name='ViTCoMer_beit')
+class ViTCoMerBEiT(InteractingBEiT):
+    """A BEiT that convolutional features of several receptive fields enter, and that they return from.
+
+    Put together, because nobody published the code. From the only config that names it, segmentation/configs/
+    coco_stuff164k/mask2former_beitv2_comer_large_896_80k_cocostuff164k_ss_bs16.py, come the name and the arguments that
+    it gives. From ViT-Adapter's ``BEiTAdapter``, over which ViT-CoMer's code was written, comes the trunk, and that the
+    class token goes through the trunk's blocks alone. From :class:`vit_comer.ViTCoMer` come the interactions, and the
+    defaults of their arguments that the config leaves out. Figure 3 and section 3.1 of the paper say how the two
+    meet, for any plain ViT.
+
+    Evidence: with that config the model has 633,586,156 parameters, and the authors publish 633.6 M. Whether they
+    computed the same from them is not known, nor whether their checkpoint has the same keys.
+
+    Images may have any size: they are padded with zeros to multiples of 32 inside, and the maps are cut to what covers
+    the image. The relative position bias is the table's for images of ``img_size``; for others the table is cut or
+    stretched (:func:`shared_ops.vit.relative_position_bias`).
+
+    Args:
+        interaction_indexes: first and last trunk block (both inclusive) of every interaction.
+        conv_inplane: channels of the spatial prior module's stem.
+        n_points: sampling points of the deformable attentions, per head and level.
+        deform_num_heads: heads of the deformable attentions.
+        init_values: where the trunk's layer scales and the scales ``gamma`` of what enters the trunk start.
+        with_cffn: give the attentions towards the features feed-forward networks; that towards the trunk has one.
+        cffn_ratio: their hidden channels, as a multiple of ``embed_dim``.
+        deform_ratio: channels of the deformable attentions' values, as a multiple of ``embed_dim``.
+        add_vit_feature: add the trunk's features after each interaction to the pyramid; needs four interactions.
+        use_extra_CTI: follow the last interaction with four more towards the features.
+        use_CTI_toV: let features enter the trunk; one value for all interactions or one per interaction.
+        use_CTI_toC: let the trunk's tokens enter the features; likewise.
+        cnn_feature_interaction: let the features look at one another after that; likewise.
+        dim_ratio: hidden channels of the multi-receptive-field module, as a multiple of ``embed_dim``.
+        with_cp: recompute activations in the backward instead of keeping them, but those of batch norms.
+        img_size: side in pixels, or (height, width), of the images that the tables are for.
+        patch_size: side of a patch in pixels; only 16 fits the pyramid.
+        in_chans: channels of the image; the spatial prior module takes 3.
+        embed_dim: channels of a token.
+        depth: number of trunk blocks.
+        num_heads: attention heads of the trunk.
+        mlp_ratio: hidden channels of the trunk's MLPs, as a multiple of ``embed_dim``.
+        qkv_bias: give the trunk's query and value projections a bias.
+        qk_scale: factor of the attention's scores; ``None`` is one over the root of a head's channels.
+        drop_rate: dropout in the trunk.
+        attn_drop_rate: dropout of the trunk's attention weights.
+        drop_path_rate: stochastic depth: grows to this rate over the trunk, and is this rate in every interaction.
+        use_abs_pos_emb: learn an absolute position embedding; interpolated for images of another size.
+        use_rel_pos_bias: learn a relative position bias in every block.
+        use_shared_rel_pos_bias: learn a relative position bias that all blocks share.
+        pretrained: weights of the trunk, loaded by :meth:`init_weights` and never while building: a file or an
+            address.
+
+    Raises:
+        ValueError: arguments that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        interaction_indexes: Sequence[Sequence[int]],
+        conv_inplane: int = 64,
+        n_points: int = 4,
+        deform_num_heads: int = 6,
+        init_values: float = 0.0,
+        with_cffn: bool = True,
+        cffn_ratio: float = 0.25,
+        deform_ratio: float = 1.0,
+        add_vit_feature: bool = True,
+        use_extra_CTI: bool = True,
+        use_CTI_toV: bool | Sequence[bool] = True,
+        use_CTI_toC: bool | Sequence[bool] = True,
+        cnn_feature_interaction: bool | Sequence[bool] = True,
+        dim_ratio: float = 6.0,
+        with_cp: bool = False,
+        img_size: int | tuple[int, int] = 512,
+        patch_size: int = 16,
+        in_chans: int = 3,
+        embed_dim: int = 768,
+        depth: int = 12,
+        num_heads: int = 12,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = False,
+        qk_scale: float | None = None,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        use_abs_pos_emb: bool = False,
+        use_rel_pos_bias: bool = True,
+        use_shared_rel_pos_bias: bool = False,
+        pretrained: str | None = None,
+    ) -> None:
+        interactions = cti_blocks(
+            len(interaction_indexes),
+            embed_dim=embed_dim,
+            deform_num_heads=deform_num_heads,
+            n_points=n_points,
+            deform_ratio=deform_ratio,
+            init_values=init_values,
+            with_cffn=with_cffn,
+            cffn_ratio=cffn_ratio,
+            drop_path_rate=drop_path_rate,
+            use_extra_CTI=use_extra_CTI,
+            use_CTI_toV=use_CTI_toV,
+            use_CTI_toC=use_CTI_toC,
+            cnn_feature_interaction=cnn_feature_interaction,
+            dim_ratio=dim_ratio,
+            with_cp=with_cp,
+        )
+        super().__init__(
+            interactions,
+            interaction_indexes=interaction_indexes,
+            conv_inplane=conv_inplane,
+            init_values=init_values,
+            add_vit_feature=add_vit_feature,
+            with_cp=with_cp,
+            img_size=img_size,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            embed_dim=embed_dim,
+            depth=depth,
+            num_heads=num_heads,
+            mlp_ratio=mlp_ratio,
+            qkv_bias=qkv_bias,
+            qk_scale=qk_scale,
+            drop_rate=drop_rate,
+            attn_drop_rate=attn_drop_rate,
+            drop_path_rate=drop_path_rate,
+            use_abs_pos_emb=use_abs_pos_emb,
+            use_rel_pos_bias=use_rel_pos_bias,
+            use_shared_rel_pos_bias=use_shared_rel_pos_bias,
+        )
+        self.pretrained = pretrained
+
+    def init_weights(self) -> None:
+        """Load ``pretrained`` into the trunk, if it is set; all else keeps its initial values.
+
+        Raises:
+            FileNotFoundError: the file does not exist.
+            RuntimeError: the file does not hold a BEiT of this size.
+        """
+        if self.pretrained is not None:
+            load_beit(self, self.pretrained, self.window)
