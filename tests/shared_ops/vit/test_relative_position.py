@@ -122,6 +122,11 @@ class TestStateDict:
         assert index() is None
         assert not list(blocks.buffers())
 
+    def test_an_index_from_inference_mode_is_a_plain_tensor(self):
+        with torch.inference_mode():
+            state = self.blocks().state_dict()
+        assert not state['0.relative_position_index'].is_inference()
+
     def test_round_trip(self):
         blocks = self.blocks()
         nn.init.normal_(blocks[1].relative_position_bias_table)

@@ -167,7 +167,7 @@ class BEiTBaseline(nn.Module):
             image = F.pad(image, (0, max(0, 32 - image_width), 0, max(0, 32 - image_height)))
 
         x, height, width = self.patch_embed(image)  # [N, H*W, C]
-        class_token = self.cls_token.expand(len(x), -1, -1)
+        class_token = self.cls_token.expand(x.shape[0], -1, -1)
         if self.pos_embed is not None:
             class_token = class_token + self.pos_embed[:, :1]
             x = x + resize_position_embedding(self.pos_embed[:, 1:], self.window, (height, width))

@@ -145,7 +145,7 @@ class InteractingBEiT(TwoBranches):
         check_image(image, self.in_chans)
         padded = pad_to_multiple(image, 32)
         x, height, width = self.patch_embed(padded)  # [N, H*W, C]
-        class_token = self.cls_token.expand(len(x), -1, -1)
+        class_token = self.cls_token.expand(x.shape[0], -1, -1)
         if self.pos_embed is not None:
             class_token = class_token + self.pos_embed[:, :1]
             x = x + resize_position_embedding(self.pos_embed[:, 1:], self.window, (height, width))

@@ -73,6 +73,7 @@ def _offsets_of_grid(offsets: Tensor, window: tuple[int, int], grid: tuple[int, 
 _indices: WeakValueDictionary[tuple[int, int], Tensor] = WeakValueDictionary()
 
 
+@torch.inference_mode(False)  # one made in inference mode could not be written to by later users of a state dict
 def relative_position_index(window: tuple[int, int]) -> Tensor:
     """Return the table's row for every pair of tokens, ``[T, T]`` int64 on the CPU; do not write to it.
 

@@ -107,6 +107,15 @@ class TestInference:
         assert (half.float() - expected).abs().mean() < 0.05 * expected.abs().mean()
 
 
+@torch.no_grad()
+def test_export_for_batches_of_any_size():
+    head = build_head().eval()
+    any_batch = [{0: torch.export.Dim.DYNAMIC}] * 4
+    exported = torch.export.export(head, (features(2),), dynamic_shapes=(any_batch,)).module()
+    three = features(3)
+    assert torch.equal(exported(three)[1][-1], head(three)[1][-1])
+
+
 class TestStateDict:
     @staticmethod
     def originals_names(state_dict):

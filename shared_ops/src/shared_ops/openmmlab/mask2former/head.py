@@ -163,7 +163,7 @@ class SemanticMask2FormerHead(Mask2FormerHead):  # type: ignore[misc]
             sine_positions(self.decoder_positional_encoding, size, memory)
             for size, memory in zip(sizes, memories, strict=True)
         ]  # [1, h_i*w_i, C]
-        queries = self.query_feat.weight.expand(len(mask_features), -1, -1)  # [N, Q, C]
+        queries = self.query_feat.weight.expand(mask_features.shape[0], -1, -1)  # [N, Q, C]
         query_positions = self.query_embed.weight[None]  # [1, Q, C]
         cls_pred, mask_pred = self._predict(queries, mask_features)
         all_cls_pred, all_mask_pred = [cls_pred], [mask_pred]
