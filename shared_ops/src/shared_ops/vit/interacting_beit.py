@@ -154,6 +154,6 @@ class InteractingBEiT(TwoBranches):
         blocks: list[TrunkBlock] = list(self.blocks)
         if self.rel_pos_bias is not None:
             shared_bias = self.rel_pos_bias.relative_position_bias((height, width), x.dtype)
-            blocks = [partial(block, shared_bias=shared_bias) for block in blocks]
+            blocks = [partial(block, shared_bias=shared_bias) for block in self.blocks]
         features = self.run_branches(padded, x, height, width, blocks, class_token)
         return cut_pyramid(features, *image.shape[-2:])
