@@ -44,6 +44,16 @@ class TestClassToken:
                 assert torch.equal(tokens[:, :1], seen[f'block {index - 1}'][1][:, :1])
 
 
+@torch.no_grad()
+def test_one_compiled_program_serves_several_sizes():
+    backbone = small()
+    compiled = torch.compile(backbone, backend='aot_eager')  # the second size makes it trace with sizes left open
+    for height, width in [(64, 64), (96, 64), (90, 120)]:
+        image = torch.randn(1, 3, height, width)
+        for feature, expected in zip(compiled(image), backbone(image), strict=True):
+            torch.testing.assert_close(feature, expected, rtol=1e-4, atol=1e-5)
+
+
 class TestAbsolutePositionEmbedding:
     """The original stops with an error where use_abs_pos_emb=True."""
 

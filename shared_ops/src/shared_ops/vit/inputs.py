@@ -39,7 +39,8 @@ def pad_to_multiple(image: Tensor, divisor: int = 32) -> Tensor:
     Zero is the mean colour of a normalized image. Sizes that are multiples already come back unchanged.
     """
     height, width = image.shape[-2:]
-    pad_height, pad_width = -height % divisor, -width % divisor
+    # not -size % divisor: PyTorch's compiler stops at remainders of what is less than zero
+    pad_height, pad_width = (divisor - 1 - (size - 1) % divisor for size in (height, width))
     if pad_height == 0 and pad_width == 0:
         return image
     return F.pad(image, (0, pad_width, 0, pad_height))
