@@ -59,7 +59,7 @@ class TestAsEveryBackbone:
     @settings(max_examples=20)
     @given(height=st.integers(1, 100), width=st.integers(1, 100))
     def test_every_size_works(self, height: int, width: int) -> None:
-        backbone_checks.check_size(BACKBONE, height, width, channels=24)
+        backbone_checks.check_size(BACKBONE, height, width, channels=[24] * 4)
 
     def test_other_sizes_are_those_of_the_padded_image(self) -> None:
         backbone_checks.check_padding(BACKBONE)

@@ -8,8 +8,11 @@ from string import Template
 
 from .scenes import CLASSES, PALETTE, SIZE
 
-# What makes a model over DeiT-T small enough for a few minutes on two CPU cores.
-_SMALL = """\
+# Base config, and what makes its model small enough for a few minutes on two CPU cores, by package.
+MODELS = {
+    'vit_adapter': (
+        'ade20k/upernet_deit_adapter_tiny_512_160k_ade20k.py',
+        """\
     pretrained=None,
     backbone=dict(
         embed_dim=96,
@@ -22,11 +25,8 @@ _SMALL = """\
     ),
     decode_head=dict(in_channels=[96] * 4, channels=32, num_classes=num_classes),
     auxiliary_head=dict(in_channels=96, channels=16, num_classes=num_classes),
-"""
-# Base config and what differs from it, by package.
-MODELS = {
-    'vit_adapter': ('ade20k/upernet_deit_adapter_tiny_512_160k_ade20k.py', _SMALL),
-    'vit_comer': ('ade20k/upernet_vit_comer_tiny_512_160k_ade20k.py', _SMALL),
+""",
+    ),
 }
 
 _TEXT = Template("""\
