@@ -261,7 +261,9 @@ def dist(session: nox.Session) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for name in PROJECTS:
         shutil.copytree(build_distributions(session, name), folder, dirs_exist_ok=True)
-    session.install('--find-links', str(folder), 'mmseg-vit-adapter')
+    # of the version that is being developed, uv's cache may hold wheels of an earlier state
+    fresh = [f'--refresh-package=mmseg-{name.replace("_", "-")}' for name in PROJECTS]
+    session.install(*fresh, '--find-links', str(folder), 'mmseg-vit-adapter')
     session.install('pytest>=8', 'auditwheel>=6.8')
     session.run('pytest', '--noconftest', 'tests/repo/distributions.py', env={'DIST_DIR': str(folder)})
 

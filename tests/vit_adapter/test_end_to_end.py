@@ -49,6 +49,23 @@ def all_views(model, photograph):
     return result, len(data['inputs'])
 
 
+def dtype_of(case):
+    """Return the type in which a case is computed.
+
+    Mask2Former's queries attend where their masks are above 0.5, and in this photograph one mask comes within 7e-7 of
+    its largest logit of that. float32 decides it by the number of threads, and the scores then differ by 1.7e-4.
+    """
+    return torch.float64 if 'mask2former' in case['case'] else torch.float32
+
+
+def compute_in(dtype, model):
+    """Have a model compute in a type; the pictures are normalized in float32, as in the originals."""
+    model.data_preprocessor.register_forward_hook(
+        lambda module, inputs, data: {**data, 'inputs': data['inputs'].to(dtype)}
+    )
+    return model.to(dtype)
+
+
 @pytest.fixture(scope='module', params=CASES, ids=[case['case'] for case in CASES])
 def result(request, tmp_path_factory):
     """Return a case and our prediction for it."""
@@ -57,7 +74,7 @@ def result(request, tmp_path_factory):
     meta = {'mmseg_version': '0.20.2', 'CLASSES': CLASSES, 'PALETTE': PALETTE}
     torch.save({'state_dict': REFERENCE.checkpoint(case['manifest']), 'meta': meta}, checkpoint)
     config, augmented = configure(case)
-    model = init_model(config, str(checkpoint), device='cpu')
+    model = compute_in(dtype_of(case), init_model(config, str(checkpoint), device='cpu'))
     assert [*model.dataset_meta['classes']] == CLASSES
     assert [*model.dataset_meta['palette']] == PALETTE
     photograph = str(FOLDER / case['image'])
@@ -84,4 +101,4 @@ def test_probabilities(result):
     (name,) = case['outputs'].keys() - {'input'}
     original = {**case['outputs'][name], 'samples': np.load(FOLDER / 'vit_endtoend.npz')[name]}
     found = deviations({name: prediction.seg_logits.data.softmax(dim=0)[None]}, {name: original})
-    assert max(found.values()) < TOLERANCES[torch.float32], found
+    assert max(found.values()) < TOLERANCES[dtype_of(case)], found
