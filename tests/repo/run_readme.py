@@ -25,6 +25,7 @@ READMES = [
     ROOT / 'shared_ops' / 'README.md',
     ROOT / 'packages' / 'vit_adapter' / 'README.md',
     ROOT / 'packages' / 'vit_comer' / 'README.md',
+    ROOT / 'packages' / 'internimage' / 'README.md',
 ]
 BLOCK = re.compile(r'^```(bash|python)\n(.*?)^```', flags=re.M | re.S)
 CONFIG = 'upernet_deit_adapter_tiny_512_160k_ade20k'
