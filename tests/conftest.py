@@ -31,6 +31,7 @@ REQUIREMENTS = {
     'needs_cuda': (torch.cuda.is_available, 'REQUIRE_CUDA', 'a CUDA device'),
     'needs_onnx': (_onnx_is_here, 'REQUIRE_ONNX', 'onnx, onnxscript and onnxruntime'),
     'needs_mmdet': (lambda: importlib.util.find_spec('mmdet') is not None, 'REQUIRE_MMDET', 'MMDetection'),
+    'needs_mim': (lambda: importlib.util.find_spec('mim') is not None, 'REQUIRE_MIM', "OpenMMLab's mim"),
     'needs_nvcc': (lambda: shutil.which('nvcc') is not None, 'REQUIRE_NVCC', 'nvcc'),
 }
 
