@@ -209,7 +209,7 @@ def sanitize(session: nox.Session) -> None:
     ]
     # --capture=sys: what they find goes to the file descriptor, right before the end of the process
     run_tests(
-        session, 'tests/shared_ops/ops', '--capture=sys',
+        session, 'tests/shared_ops/ops', '--capture=sys', '--max-worker-restart', '0',
         LD_PRELOAD=' '.join(runtimes), ASAN_OPTIONS='detect_leaks=0', UBSAN_OPTIONS='print_stacktrace=1',
         REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1',
     )  # fmt: skip
