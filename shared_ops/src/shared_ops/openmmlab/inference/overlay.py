@@ -35,9 +35,10 @@ def draw_overlay(picture: Image, labels: NDArray[Any], classes: Classes, opacity
         uint8 ``[H', W', 3]`` (RGB): larger than the picture by the legend, and where it is small by a whole factor.
     """
     blended = blend(picture, labels, classes.palette, opacity)
+    areas = np.bincount(labels.ravel(), minlength=len(classes.names))
     scale = math.ceil(_SHORTEST / max(picture.shape[:2]))
     enlarged = blended.repeat(scale, axis=0).repeat(scale, axis=1)
-    legend = draw_legend(labels, classes, enlarged.shape)
+    legend = draw_legend(areas, classes, enlarged.shape)
     width = max(enlarged.shape[1], legend.shape[1])
     return np.concatenate([_center(enlarged, width), _center(legend, width)], axis=0)
 
@@ -47,21 +48,20 @@ def blend(picture: Image, labels: NDArray[Any], palette: Image, opacity: float) 
     return cv2.addWeighted(picture, 1 - opacity, palette[labels], opacity, 0).astype(np.uint8, copy=False)
 
 
-def draw_legend(labels: NDArray[Any], classes: Classes, picture_shape: tuple[int, ...]) -> Image:
-    """Draw colour, name and share of every class that is present, in columns below a picture.
+def draw_legend(areas: NDArray[np.int64], classes: Classes, picture_shape: tuple[int, ...]) -> Image:
+    """Draw colour, name and share of every class that is present, by area, in columns below a picture.
 
     Args:
-        labels: index of the class of every pixel, ``[H, W]``.
+        areas: number of pixels of every class, at least one of them more than 0.
         classes: what the indices mean.
         picture_shape: height and width in pixels of what the legend stands under.
 
     Returns:
-        uint8 ``[H', W', 3]``: as wide as the picture, or wider where an entry needs it.
+        uint8 ``[H', W', 3]`` (RGB): as wide as the picture, or wider where an entry needs it.
     """
-    present, counts = np.unique(labels, return_counts=True)
-    order = np.argsort(-counts, kind='stable')
-    entries = [(classes.names[index], classes.palette[index]) for index in present[order]]
-    shares = [_percent(count / labels.size) for count in counts[order]]
+    order = [index for index in np.argsort(-areas, kind='stable') if areas[index]]
+    entries = [(classes.names[index], classes.palette[index]) for index in order]
+    shares = [_percent(areas[index] / areas.sum()) for index in order]
 
     # text grows with the picture, which is looked at as a whole
     size = max(13.0, 0.016 * max(picture_shape[:2]))
