@@ -4,6 +4,6 @@ Each module adds its parser with ``add(commands)``, where it sets ``run``: a fun
 package's configs, which returns the exit status. What takes time to import is imported there, when it runs.
 """
 
-from . import compare, demo, listing, predict, tools
+from . import compare, demo, download, listing, predict, tools
 
-COMMANDS = (listing, tools, predict, compare, demo)
+COMMANDS = (listing, download, tools, predict, compare, demo)
