@@ -30,6 +30,8 @@ def prepare() -> None:
         transforms,
     )
     from .checkpoint import register_loaders
+    from .curves import hook  # noqa: F401
+    from .own_data import ignore_labels  # noqa: F401
 
     with contextlib.redirect_stdout(io.StringIO()):  # MMSegmentation's data sets print debugging lines
         from . import datasets  # noqa: F401

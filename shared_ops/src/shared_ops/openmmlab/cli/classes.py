@@ -41,7 +41,7 @@ def classes_of(model: Any, config: Config) -> Classes:
         config: the config that it was built from.
     """
     number = int(model.num_classes)
-    for meta in (_dataset_meta(config), getattr(model, 'dataset_meta', None) or {}):
+    for meta in (dataset_meta(config), getattr(model, 'dataset_meta', None) or {}):
         names, palette = meta.get('classes'), meta.get('palette')
         if names is not None and len(names) == number:
             if palette is None or len(palette) != number:
@@ -50,7 +50,7 @@ def classes_of(model: Any, config: Config) -> Classes:
     return Classes([f'class {index}' for index in range(number)], _spread_colors(number))
 
 
-def _dataset_meta(config: Config) -> dict[str, Any]:
+def dataset_meta(config: Config) -> dict[str, Any]:
     """Return class names and palette of the config's test data set, whose files are not looked at."""
     dataset = (config.get('test_dataloader') or {}).get('dataset')
     while isinstance(dataset, dict) and 'dataset' in dataset:  # RepeatDataset and its like
