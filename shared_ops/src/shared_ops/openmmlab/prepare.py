@@ -22,6 +22,7 @@ def prepare() -> None:
     # these import MMSegmentation, which on its original line needs the stand-in
     from . import (  # noqa: F401
         augmented_test,
+        bfloat16,
         checkpoint_hook,
         distributed,
         layer_decay,
