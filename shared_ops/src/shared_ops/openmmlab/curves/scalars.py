@@ -92,5 +92,7 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _series(records: dict[int, dict[str, Any]], name: str) -> Series:
-    found = {step: record[name] for step, record in sorted(records.items()) if isinstance(record.get(name), int | float)}
+    found = {
+        step: record[name] for step, record in sorted(records.items()) if isinstance(record.get(name), int | float)
+    }
     return Series(list(found), [float(value) for value in found.values()])

@@ -38,7 +38,8 @@ def read_classes(path: Path) -> ClassList:
     if not path.is_file():
         raise FileNotFoundError(f'classes file {path} does not exist; write one class a line, that of value 0 first')
     lines = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
-    names, palette = [], []
+    names: list[str] = []
+    palette: list[list[int]] = []
     for line in filter(None, lines):
         match = _COLOR.match(line)
         color = [int(number) for number in match.groups()[1:]] if match else _voc_color(len(names) + 1)

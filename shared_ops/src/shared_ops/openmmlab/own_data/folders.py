@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -75,12 +76,15 @@ def _candidates(images: list[str], labels: list[str]) -> list[tuple[str, str]]:
     stem = next(name for name in images if name.endswith(image_type)).removesuffix(image_type)
     candidates += [(image_type, name.removeprefix(stem)) for name in labels if name.startswith(stem)]
     # a_leftImg8bit.png beside a_labelIds.png
-    candidates.append((_common_end(images) or image_type, _common_end(labels) or label_type))
+    image_end, label_end = _common_end(images), _common_end(labels)
+    if image_end not in images and label_end not in labels:
+        candidates.append((image_end, label_end))
     return candidates
 
 
 def _common_end(names: list[str]) -> str:
-    return os.path.commonprefix([name[::-1] for name in names])[::-1]
+    alike = itertools.takewhile(lambda letters: len({*letters}) == 1, zip(*(name[::-1] for name in names)))
+    return ''.join(letters[0] for letters in alike)[::-1]
 
 
 def _count(images: list[str], labels: list[str], img_suffix: str, seg_map_suffix: str) -> Pairs:

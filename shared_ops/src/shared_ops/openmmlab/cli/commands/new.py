@@ -16,7 +16,7 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
         help='write a config that trains a model on data of your own',
         description='Write a short config that trains one of the published models on data of your own, '
         'and look through that data as `check` does.',
-        epilog='Exit status: 0 if the config was written, 1 if the data has to be mended first, 2 if something else is wrong.',
+        epilog='Exit status: 0 if the config was written, 1 if the data has to be mended first, 2 for other errors.',
     )
     add_config(new)
     new.add_argument('file', metavar='FILE', type=Path, help='the config to write, such as my_config.py')
@@ -40,9 +40,7 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
     data.add_argument(
         '--ignore', metavar='VALUE', type=int, nargs='+', default=[], help='values that are no class, beside 255'
     )
-    data.add_argument(
-        '--ignore-zero', action='store_true', help='0 is no class, and the first class has the value 1'
-    )
+    data.add_argument('--ignore-zero', action='store_true', help='0 is no class, and the first class has the value 1')
     plan = new.add_argument_group('training')
     plan.add_argument(
         '--crop', metavar='PIXELS', type=int, nargs='+', help="side, or height and width (default: the config's)"

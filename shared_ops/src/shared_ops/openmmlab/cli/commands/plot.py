@@ -37,4 +37,3 @@ def _plot(options: argparse.Namespace, _: Configs) -> int:
         print(f'{run.name}: {run.loss.steps[-1]} iterations, loss {run.loss.values[-1]:.4g}{scores}')
     print(out)
     return 0
-
