@@ -7,11 +7,13 @@ write what they found into ``FOLDER/report.json``.
 import copy
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed
 import torch.multiprocessing
@@ -20,21 +22,39 @@ from torch import nn
 SIZE = 64
 # enough classes for the configs of support.tiny and support.tiny_mask2former
 CLASSES = 4
+# seconds after which the processes count as waiting for one another forever
+_PATIENCE = 1200
 
 
-def run_two_processes(config: Path, folder: Path, package: str) -> dict[str, Any]:
-    """Return what the two processes found."""
+def check_two_processes(config: Path, folder: Path, package: str) -> None:
+    """Assert that losses, weights and moments are those of one process, and that a saved state goes on.
+
+    Args:
+        config: of a small model.
+        folder: for what the processes write.
+        package: whose model it is.
+    """
+    report = _run(config, folder, package)
+    expected = report['losses']
+    for kind in ('ddp', 'sharded'):
+        assert report[f'{kind}_losses'] == pytest.approx(expected, rel=1e-10)
+        assert report[f'{kind}_weights'] < 1e-9
+    assert report['sharded_moments'] < 1e-12
+    assert 0.45 < report['part'] < 0.55
+    assert report['resumed_losses'] == pytest.approx(report['continued_losses'], rel=1e-10)
+    # bfloat16 has 8 bits; the weights stay in float32
+    assert report['half_losses'] == pytest.approx(expected, rel=0.03)
+    assert report['half_losses'] != pytest.approx(expected, rel=1e-5)
+    assert 'torch.bfloat16' not in report['half_types']
+
+
+def _run(config: Path, folder: Path, package: str) -> dict[str, Any]:
     command = [sys.executable, __file__, str(config), str(folder), package]
-    path = [str(Path(__file__).parent.parent), *sys.path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=_environment(path))
+    path = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
+    environment = {**os.environ, 'PYTHONPATH': path, 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / 'report.json').read_text())
-
-
-def _environment(path: list[str]) -> dict[str, str]:
-    import os
-
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join(path), 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'}
 
 
 def build_model(config: Path) -> nn.Module:
