@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..inference.classes import Classes, classes_of
+from ..inference.images import find_images, output_names
+from ..inference.overlay import draw_overlay
 from ..messages import first_line
-from .classes import Classes, classes_of
-from .images import find_images, output_names
-from .overlay import draw_overlay
 
 
 def predict(
@@ -46,7 +46,7 @@ def predict(
     Args:
         config: a config of MMSegmentation.
         checkpoint: file with the weights.
-        images: files, folders and patterns, see :func:`~shared_ops.openmmlab.cli.images.find_images`.
+        images: files, folders and patterns, see :func:`~shared_ops.openmmlab.inference.images.find_images`.
         out_dir: where to write; it is made if need be.
         device: for PyTorch (default: ``'cuda'`` where there is one, else ``'cpu'``).
         opacity: of the colours in the overlays, 0 to 1.
