@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from shared_ops.openmmlab.serve.turns import Busy, Turns
+from shared_ops.openmmlab.serve.turns import BusyError, Turns
 
 
 async def answers(turns: Turns, *jobs):
@@ -50,7 +50,7 @@ def test_errors_go_to_their_askers() -> None:
 def test_too_many_are_refused() -> None:
     *waiting, refused = asyncio.run(answers(Turns(2), lambda: 1, lambda: 2, lambda: 3))
     assert waiting == [1, 2]
-    assert isinstance(refused, Busy)
+    assert isinstance(refused, BusyError)
 
 
 def test_who_goes_away_is_left_out() -> None:

@@ -42,7 +42,7 @@ from ..messages import first_line
 from .guard import Guard
 from .pictures import read_picture, shrink
 from .results import Result, Results, png
-from .turns import Busy, Turns
+from .turns import BusyError, Turns
 
 _PAGE = Path(__file__).parent / 'page'
 _RESULTS_KEPT = 16
@@ -163,9 +163,7 @@ async def _read_body(request: Request, most_bytes: int) -> bytes:
     return bytes(content)
 
 
-async def _labels_of(
-    request: Request, turns: Turns[NDArray[Any]], job: Callable[[], NDArray[Any]]
-) -> NDArray[Any]:
+async def _labels_of(request: Request, turns: Turns[NDArray[Any]], job: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     """Wait for a label map, for as long as the browser waits too."""
     work = asyncio.ensure_future(turns.take(job))
     gone = asyncio.ensure_future(_until_gone(request))
@@ -174,7 +172,7 @@ async def _labels_of(
         if not work.done():
             raise HTTPException(499, 'The browser went away.')
         return work.result()
-    except Busy as error:
+    except BusyError as error:
         raise HTTPException(503, 'Too many pictures are waiting already. Try again in a minute.') from error
     except HTTPException:
         raise
@@ -187,7 +185,9 @@ async def _labels_of(
             raise HTTPException(
                 507, 'The memory was not enough for this picture. Use a smaller one, or serve with --longest-side 1024.'
             ) from error
-        raise HTTPException(500, f'The model failed on this picture: {type(error).__name__}: {first_line(error)}') from error
+        raise HTTPException(
+            500, f'The model failed on this picture: {type(error).__name__}: {first_line(error)}'
+        ) from error
     finally:
         work.cancel()
         gone.cancel()

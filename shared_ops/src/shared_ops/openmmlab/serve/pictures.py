@@ -67,4 +67,6 @@ def _check_size(content: bytes) -> None:
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's readers raise about a damaged header
         raise ValueError('The file is a damaged image.') from error
     if width * height > _MOST_PIXELS:
-        raise ValueError(f'The picture has {width} × {height} pixels; at most {_MOST_PIXELS // 10**6} million are read.')
+        raise ValueError(
+            f'The picture has {width} × {height} pixels; at most {_MOST_PIXELS // 10**6} million are read.'
+        )

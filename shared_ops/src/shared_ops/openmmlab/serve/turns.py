@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar('T')
 
 
-class Busy(RuntimeError):
+class BusyError(RuntimeError):
     """Too many jobs are waiting already."""
 
 
@@ -35,14 +35,14 @@ class Turns(Generic[T]):
         A job whose asker is cancelled before its turn is left out.
 
         Raises:
-            Busy: too many are waiting.
+            BusyError: too many are waiting.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         try:
             self._jobs.put_nowait((job, loop, future))
         except queue.Full:
-            raise Busy('too many pictures are waiting') from None
+            raise BusyError('too many pictures are waiting') from None
         return await future
 
     def work(self, goes_on: Callable[[], bool]) -> None:
@@ -57,7 +57,7 @@ class Turns(Generic[T]):
                 continue
             try:
                 outcome: Any = job()
-                deliver = future.set_result
+                deliver: Callable[[Any], None] = future.set_result
             except Exception as error:
                 outcome, deliver = error, future.set_exception
             with contextlib.suppress(RuntimeError):  # the server has ended meanwhile, and its loop with it

@@ -17,8 +17,8 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
     serve = commands.add_parser(
         'serve',
         help='open a page in the browser to drop pictures on',
-        description='Serve a page that a picture is dropped on, and that shows the classes over it. Nothing leaves this '
-        'machine. Ctrl-C ends it.',
+        description='Serve a page that a picture is dropped on, and that shows the classes over it. Nothing leaves '
+        'this machine. Ctrl-C ends it.',
     )
     add_config(serve)
     serve.add_argument(
@@ -30,7 +30,9 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
     serve.add_argument('--port', type=int, default=8000, help='0 takes a free one (default: %(default)s)')
     serve.add_argument('--device', help='such as cpu, cuda or cuda:1 (default: cuda where there is one)')
     serve.add_argument('--amp', choices=['bf16'], help='compute in mixed precision')
-    serve.add_argument('--tta', action='store_true', help="average several views of a picture, as the config's tta says")
+    serve.add_argument(
+        '--tta', action='store_true', help="average several views of a picture, as the config's tta says"
+    )
     serve.add_argument(
         '--longest-side',
         metavar='PIXELS',
