@@ -37,7 +37,7 @@ def project(tmp_path_factory):
     for name, (width, height), seed in [('first', (600, 400), 0), ('second', (520, 480), 2)]:
         scene, _ = draw_scene(np.random.RandomState(seed))
         cv2.imwrite(str(pictures / f'{name}.png'), cv2.resize(scene, (width, height)))
-    arguments = [str(config), str(folder / 'tiny.pth'), str(pictures), '--out', str(folder / 'out')]
+    arguments = [str(config), str(pictures), '--checkpoint', str(folder / 'tiny.pth'), '--out', str(folder / 'out')]
     assert main('vit_adapter', ['predict', *arguments, '--device', 'cpu']) == 0
     return folder
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from ..configs import Configs
 from .config_argument import add_config
+from .model_options import add_model_options, check_model_options, load_segmenter
+
+# of an image file: those of cameras are smaller, and a file that is sent by mistake does not fill the memory
+_MOST_BYTES = 64 * 2**20
 
 
 def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     """Add the parser of ``serve``."""
-    from mmengine.config import DictAction
-
     serve = commands.add_parser(
         'serve',
         help='open a page in the browser to drop pictures on',
@@ -22,31 +24,19 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
     )
     add_config(serve)
     serve.add_argument(
-        '--checkpoint', metavar='FILE', help='file with the weights (default: the published ones, which are downloaded)'
+        '--checkpoint', metavar='FILE', help='the weights (default: the published ones, downloaded once)'
     )
     serve.add_argument(
         '--host', default='127.0.0.1', help='0.0.0.0 lets other machines in (default: %(default)s, this one alone)'
     )
     serve.add_argument('--port', type=int, default=8000, help='0 takes a free one (default: %(default)s)')
-    serve.add_argument('--device', help='such as cpu, cuda or cuda:1 (default: cuda where there is one)')
-    serve.add_argument('--amp', choices=['bf16'], help='compute in mixed precision')
-    serve.add_argument(
-        '--tta', action='store_true', help="average several views of a picture, as the config's tta says"
-    )
+    add_model_options(serve)
     serve.add_argument(
         '--longest-side',
         metavar='PIXELS',
         type=int,
         default=2048,
         help='larger pictures are made smaller first, which saves memory (default: %(default)s)',
-    )
-    serve.add_argument(
-        '--cfg-options',
-        metavar='KEY=VALUE',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='settings of the config to change, such as model.test_cfg.mode=whole',
     )
     serve.set_defaults(run=_serve)
 
@@ -57,38 +47,22 @@ def _serve(options: argparse.Namespace, configs: Configs) -> int:
         raise ImportError(f'serve needs Starlette and uvicorn: pip install "{distribution}[serve]"')
     if options.longest_side < 1:
         raise ValueError(f'--longest-side is {options.longest_side}; at least 1 pixel is needed')
+    path = configs.find(options.config)
     # MMSegmentation prints debugging lines when it is imported
     with contextlib.redirect_stdout(io.StringIO()):
-        import torch
-
-        from ...inference.segmenter import Segmenter
         from ...serve.app import About
         from ...serve.server import open_socket, run
 
-    path = configs.find(options.config)
+    check_model_options(options)
     with open_socket(options.host, options.port) as opened:
-        checkpoint = options.checkpoint or _published(configs.package, options.config)
-        segmenter = Segmenter.load(
-            path,
-            checkpoint,
-            device=options.device,
-            amp=torch.bfloat16 if options.amp else None,
-            tta=options.tta,
-            cfg_options=options.cfg_options,
-        )
+        segmenter = load_segmenter(options, configs, options.config, options.checkpoint)
         about = About(
             package=configs.package,
             model=path.stem,
-            checkpoint=Path(checkpoint).name,
+            checkpoint=Path(options.checkpoint).name if options.checkpoint else 'the published weights',
             device=str(segmenter.device),
             classes=len(segmenter.classes.names),
             longest_side=options.longest_side,
-            most_bytes=64 * 2**20,
+            most_bytes=_MOST_BYTES,
         )
         return run(opened, segmenter, about)
-
-
-def _published(package: str, config: str) -> str:
-    from ...zoo import checkpoint_of
-
-    return str(checkpoint_of(package, config))
