@@ -17,6 +17,7 @@ from mmengine.device import get_device
 from ..distributed import cpu_process_group, wrapper_options
 from .configs import Configs
 from .data import check_data
+from .old_style import refuse_old_config, refuse_old_options
 
 # Which data loaders of the config a tool reads from.
 _LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
@@ -52,8 +53,10 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
         raise ValueError(f'{command} needs the config first, but got {arguments[0]!r}: {program} CONFIG [options]')
 
     path = configs.find(arguments[0])
+    refuse_old_options(command, arguments[1:])
     options, _ = _option_parser().parse_known_args(arguments[1:])
     config = Config.fromfile(path)
+    refuse_old_config(config, path)
     config.merge_from_dict(options.cfg_options)
     if command == 'train':
         _check_precision(options, config)
