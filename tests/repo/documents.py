@@ -55,6 +55,11 @@ def generated_tables(text: str) -> list[str]:
     return [match[0] for match in _TABLE.finditer(text)]
 
 
+def links_from_pages(text: str) -> str:
+    """Return a text of the README as it has to read in ``.github/docs``: with relative links from there."""
+    return re.sub(r'\]\((?![a-z]+:|#)', '](../../', text)
+
+
 def headings_of(text: str) -> list[tuple[int, str]]:
     """Return level and text of every heading outside of the fenced blocks."""
     return [(len(match[1]), match[2].strip()) for match in re.finditer(r'^(#+) (.+)$', _prose(text), flags=re.M)]

@@ -6,9 +6,9 @@ provokes the message. ``...`` in a quotation stands for anything.
 
 from __future__ import annotations
 
-import contextlib
 import doctest
 import inspect
+import os
 import re
 from pathlib import Path
 
@@ -41,12 +41,15 @@ def check_quotes(pages: list[Path], folder: Path) -> int:
     }
     if set(quotes) != set(functions):
         raise SystemExit(f'quoted or provoked in vain: {sorted(set(quotes) ^ set(functions))}')
-    wrong = []
-    with contextlib.chdir(folder):
-        for name, (page, quote) in quotes.items():
-            message = functions[name]()
-            if not doctest.OutputChecker().check_output(f'{quote}\n', f'{message}\n', doctest.ELLIPSIS):
-                wrong.append(f'{page.relative_to(ROOT)} quotes {name} as\n{quote}\nbut it reads\n{message}')
+    before = Path.cwd()
+    os.chdir(folder)
+    messages = {name: functions[name]() for name in quotes}
+    os.chdir(before)
+    wrong = [
+        f'{page.relative_to(ROOT)} quotes {name} as\n{quote}\nbut it reads\n{messages[name]}'
+        for name, (page, quote) in quotes.items()
+        if not doctest.OutputChecker().check_output(f'{quote}\n', f'{messages[name]}\n', doctest.ELLIPSIS)
+    ]
     if wrong:
         raise SystemExit('\n\n'.join(wrong))
     return len(quotes)

@@ -11,7 +11,7 @@ from mmengine.config import Config
 OPTIONS = {
     'train': {
         '--load-from': '--cfg-options load_from=FILE',
-        '--resume-from': '--resume with --cfg-options load_from=FILE',
+        '--resume-from': '--resume --cfg-options load_from=FILE',
         '--auto-resume': '--resume',
         '--no-validate': '--cfg-options train_cfg.val_interval=1000000',
         '--gpus': 'torchrun --nproc-per-node N, and --launcher pytorch',
