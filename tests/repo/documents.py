@@ -45,9 +45,7 @@ def executed_documents() -> list[Path]:
 
 def blocks_of(text: str) -> list[Block]:
     """Return the fenced blocks of a document."""
-    return [
-        Block(match[2], match[3], text.count('\n', 0, match.start(3)) + 1) for match in _BLOCK.finditer(text)
-    ]
+    return [Block(match[2], match[3], text.count('\n', 0, match.start(3)) + 1) for match in _BLOCK.finditer(text)]
 
 
 def generated_tables(text: str) -> list[str]:

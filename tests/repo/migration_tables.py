@@ -19,7 +19,11 @@ TYPES: list[tuple[str, tuple[str, ...], str]] = [
     ('InternImage', ('InternImage',), "`core_op='DCNv3_pytorch'` is not needed: a CPU runs `'DCNv3'`"),
     ('Mask2FormerHead', ('SemanticMask2FormerHead',), '`num_classes` for `num_things_classes` and `num_stuff_classes`'),
     ('MSDeformAttnPixelDecoder', ('mmdet.MSDeformAttnPixelDecoder',), ''),
-    ('MaskHungarianAssigner', ('mmdet.HungarianAssigner',), '`match_costs=[...]` for `cls_cost`, `mask_cost`, `dice_cost`'),
+    (
+        'MaskHungarianAssigner',
+        ('mmdet.HungarianAssigner',),
+        '`match_costs=[...]` for `cls_cost`, `mask_cost`, `dice_cost`',
+    ),
     ('ClassificationCost', ('mmdet.ClassificationCost',), ''),
     ('CrossEntropyLossCost', ('mmdet.CrossEntropyLossCost',), ''),
     ('DiceCost', ('mmdet.DiceCost',), ''),
@@ -106,4 +110,6 @@ def _code(text: str) -> str:
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ('---',) * len(head), *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' if line[0] != '---' else '|' + '|'.join(line) + '|' for line in lines)
+    return '\n'.join(
+        '| ' + ' | '.join(line) + ' |' if line[0] != '---' else '|' + '|'.join(line) + '|' for line in lines
+    )

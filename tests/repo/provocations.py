@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import vit_adapter  # noqa: F401 (first: it prepares OpenMMLab's packages)
+import vit_adapter
 
-import numpy as np
 import torch
 from mmengine import Config
 from mmseg.registry import MODELS
@@ -45,7 +44,12 @@ def kernels_required() -> str:
 
 
 def two_lines() -> str:
-    versions = {'onedl-mmengine': '0.10.12', 'mmengine': '0.10.7', 'onedl-mmcv': '2.3.6', 'onedl-mmsegmentation': '1.4.2'}
+    versions = {
+        'onedl-mmengine': '0.10.12',
+        'mmengine': '0.10.7',
+        'onedl-mmcv': '2.3.6',
+        'onedl-mmsegmentation': '1.4.2',
+    }
     with replaced(installation, 'version', lookup(versions)):
         return message_of(installation.check_installation)
 
@@ -198,7 +202,7 @@ def wrong_image() -> str:
 
 
 def predict_message(checkpoint: str, *options: str) -> str:
-    return command_message('predict', CONFIG, checkpoint, "photo.jpg", '--out', 'predicted', *options)
+    return command_message('predict', CONFIG, checkpoint, 'photo.jpg', '--out', 'predicted', *options)
 
 
 def command_message(*arguments: str) -> str:

@@ -88,4 +88,3 @@ def commands_run_elsewhere(script: str) -> list[str]:
             raise BlockFailed(f'it says {line!r}, but .ci/run runs only {sorted(ran)}')
         elsewhere.append(line)
     return elsewhere
-

@@ -10,7 +10,6 @@ import doctest
 import importlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from documents import ROOT
 

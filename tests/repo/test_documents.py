@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from repo.documents import (
     CHINESE,
     ROOT,
@@ -32,9 +31,11 @@ def dead_links(document: Path, text: str) -> list[str]:
         if target.is_dir():
             target = target / 'README.md' if anchor else target
         content = text if target == document else None
-        if not target.exists() or ROOT not in (target, *target.parents):
-            dead.append(link)
-        elif anchor and anchor not in anchors_of(content or target.read_text(encoding='utf-8')):
+        if (
+            not target.exists()
+            or ROOT not in (target, *target.parents)
+            or (anchor and anchor not in anchors_of(content or target.read_text(encoding='utf-8')))
+        ):
             dead.append(link)
     return dead
 
