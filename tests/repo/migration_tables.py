@@ -109,7 +109,5 @@ def _code(text: str) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ('---',) * len(head), *rows]
-    return '\n'.join(
-        '| ' + ' | '.join(line) + ' |' if line[0] != '---' else '|' + '|'.join(line) + '|' for line in lines
-    )
+    lines = [' | '.join(row) for row in (head, ('---',) * len(head), *rows)]
+    return '\n'.join(f'| {line} |' for line in lines)

@@ -38,9 +38,9 @@ def no_kernels() -> str:
 
 
 def kernels_required() -> str:
-    with replaced(_library, 'failures', {'cpu': 'libshared_ops_cpu.so was not built'}):
-        with variables(SHARED_OPS_REQUIRE_KERNELS='1'):
-            return message_of(lambda: _library.warn_of_reference.__wrapped__('cpu'))
+    reasons = {'cpu': 'libshared_ops_cpu.so was not built'}
+    with replaced(_library, 'failures', reasons), variables(SHARED_OPS_REQUIRE_KERNELS='1'):
+        return message_of(lambda: _library.warn_of_reference.__wrapped__('cpu'))
 
 
 def two_lines() -> str:

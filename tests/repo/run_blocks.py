@@ -17,7 +17,7 @@ ENVIRONMENT = {'SHARED_OPS_BUILD': 'cpu'}
 PRELOADED = ['vit_adapter', 'vit_comer', 'internimage', 'mmseg.apis']
 
 
-class BlockFailed(Exception):
+class BlockError(Exception):
     """A block ended with an error."""
 
 
@@ -25,7 +25,7 @@ def run_block(block: Block, folder: Path) -> bool:
     """Run a block in a folder; return False where its language is none that runs.
 
     Raises:
-        BlockFailed: it failed.
+        BlockError: it failed.
     """
     run = RUN.get(block.language)
     if run is not None:
@@ -49,7 +49,7 @@ def _run_python(block: Block, folder: Path) -> None:
     process.start()
     process.join()
     if process.exitcode:
-        raise BlockFailed('it ended with an error, see above')
+        raise BlockError('it ended with an error, see above')
 
 
 def _execute(block: Block, folder: Path) -> None:
@@ -60,7 +60,7 @@ def _execute(block: Block, folder: Path) -> None:
 
 def _run(command: list[str], folder: Path) -> None:
     if subprocess.run(command, cwd=folder, env=os.environ | ENVIRONMENT).returncode:
-        raise BlockFailed('it ended with an error, see above')
+        raise BlockError('it ended with an error, see above')
 
 
 RUN: dict[str, Callable[[Block, Path], None]] = {
@@ -73,7 +73,7 @@ def commands_run_elsewhere(script: str) -> list[str]:
     """Return the ``nox`` lines of a block that ``.ci/run`` runs; they are not run here again.
 
     Raises:
-        BlockFailed: a line names a session that ``.ci/run`` does not run.
+        BlockError: a line names a session that ``.ci/run`` does not run.
     """
     lines = re.findall(r'--session ([\w ]+)', (ROOT / '.ci' / 'run').read_text(encoding='utf-8'))
     ran = {name for line in lines for name in line.split()}
@@ -85,6 +85,6 @@ def commands_run_elsewhere(script: str) -> list[str]:
         names = words[2 : words.index('--')] if '--' in words else words[2:]
         sessions = {re.split(r'[("\']', name.strip('"\''))[0] for name in names}
         if words[1:2] == ['-s'] and not sessions <= ran:
-            raise BlockFailed(f'it says {line!r}, but .ci/run runs only {sorted(ran)}')
+            raise BlockError(f'it says {line!r}, but .ci/run runs only {sorted(ran)}')
         elsewhere.append(line)
     return elsewhere

@@ -1,9 +1,10 @@
 """Run the code blocks of the READMEs and of the pages in ``.github/docs``, in order, in a copy of the repository.
 
 What a command needs and a test cannot download is supplied under the names that the documents use, by the
-``supply_*`` functions of ``supplies/*.py``. The commands themselves run as they are written: ``bash`` and ``python``
-blocks must succeed. ``nox`` lines other than the demo are checked against ``.ci/run``, which runs them, instead of being run twice. The Chinese README is compared with the
-English one by ``test_documents.py``. The examples in docstrings run too, and messages that pages quote are provoked.
+``supply_*`` functions of ``supplies/*.py``. The commands themselves run as they are written. ``nox`` lines other than
+the demo are checked against ``.ci/run``, which runs them, instead of being run twice. The Chinese README is compared
+with the English one by ``test_documents.py``. The examples in docstrings run too, and the messages of ours that pages
+quote are provoked.
 
     python tests/repo/run_readme.py                        # run everything
     python tests/repo/run_readme.py .github/docs/page.md   # run some documents
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from documents import ROOT, blocks_of, executed_documents
 from quotes import check_quotes
-from run_blocks import BlockFailed, run_block
+from run_blocks import BlockError, run_block
 from run_doctests import run_doctests
 
 SUPPLIES = Path(__file__).parent / 'supplies'
@@ -66,7 +67,7 @@ def run_document(document: Path, target: Path) -> list[tuple[float, str]]:
             if run_block(block, target):
                 times.append((time.monotonic() - start, place))
                 print(f'# {place}, {times[-1][0]:.0f} s\n{block.text}', flush=True)
-        except BlockFailed as failure:
+        except BlockError as failure:
             raise SystemExit(f'{place} failed:\n{block.text}\n{failure}') from failure
     return times
 

@@ -108,7 +108,7 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
 
 
 def _refuse_packed(path: Path) -> None:
-    """Refuse archives that checkpoints are published in. PyTorch's own files are ZIP archives too, of a ``data.pkl``."""
+    """Refuse archives that checkpoints are published in. PyTorch's own files are archives too, of a ``data.pkl``."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:

@@ -13,7 +13,7 @@ from shared_ops.openmmlab.cli.tools import _tools_folder
 @pytest.mark.parametrize(('command', 'option'), [(each, option) for each in OPTIONS for option in OPTIONS[each]])
 def test_every_old_option_is_refused(command: str, option: str) -> None:
     for arguments in ([option], ['model.pth', f'{option}=value']):
-        with pytest.raises(ValueError, match=f'no option {option}, .*: instead of {option} use '):
+        with pytest.raises(ValueError, match=f'has no {option}, .*: instead of {option} use '):
             refuse_old_options(command, arguments)
 
 
@@ -31,7 +31,7 @@ def test_todays_options_pass() -> None:
 
 
 def test_a_config_of_mmseg_0_is_refused() -> None:
-    old = Config(dict.fromkeys(SETTINGS, {}) | {'model': {}})
+    old = Config({name: {} for name in SETTINGS} | {'model': {}})
     with pytest.raises(ValueError, match=r'config old\.py is one of MMSegmentation 0\.x: data became ') as refused:
         refuse_old_config(old, Path('old.py'))
     assert all(f'{name} became {now}' in str(refused.value) for name, now in SETTINGS.items())

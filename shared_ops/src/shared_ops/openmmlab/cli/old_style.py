@@ -64,9 +64,7 @@ def refuse_old_options(command: str, arguments: Sequence[str]) -> None:
     found = [option for option in dict.fromkeys(given) if option in known]
     if found:
         listing = '; '.join(f'instead of {option} use {known[option]}' for option in found)
-        raise ValueError(
-            f'{command} has no option {", ".join(found)}, which were those of MMSegmentation 0.x: {listing}'
-        )
+        raise ValueError(f'{command} has no {", ".join(found)}, an option of MMSegmentation 0.x: {listing}')
 
 
 def refuse_old_config(config: Config, path: Path) -> None:
