@@ -128,6 +128,11 @@ def as_checkpoint(content: Any, source: str) -> dict[str, Any]:
 
     Raises:
         ValueError: there are no weights in it.
+
+    Example:
+        >>> checkpoint = as_checkpoint({'model': {'module.weight': torch.zeros(1)}}, 'trained.pth')
+        >>> list(checkpoint['state_dict'])
+        ['weight']
     """
     if not isinstance(content, dict):
         raise ValueError(

@@ -58,6 +58,11 @@ def refuse_old_options(command: str, arguments: Sequence[str]) -> None:
 
     Raises:
         ValueError: there is such an option.
+
+    Example:
+        >>> refuse_old_options('test', ['model.pth', '--aug-test'])
+        Traceback (most recent call last):
+        ValueError: test has no --aug-test, an option of MMSegmentation 0.x: instead of --aug-test use --tta
     """
     known = OPTIONS[command]
     given = [argument.partition('=')[0] for argument in arguments]
