@@ -15,6 +15,9 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 from ..distributed import cpu_process_group, wrapper_options
+from ..zoo.archives import CHECKPOINTS
+from ..zoo.checkpoints import checkpoint_of
+from ..zoo.starts import missing_start_files, published_address
 from .configs import Configs
 from .data import check_data
 from .old_style import refuse_old_config, refuse_old_options
@@ -23,7 +26,8 @@ from .old_style import refuse_old_config, refuse_old_options
 _LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
 _HELP = {
     'train': '',
-    'test': 'A config whose test_cfg is an AugmentedTestLoop, as in those named _ms, averages several views of every '
+    'test': 'Without a checkpoint the one that was published for the config is tested, downloaded if need be.\n'
+    'A config whose test_cfg is an AugmentedTestLoop, as in those named _ms, averages several views of every '
     'picture with and without --tta.\n',
 }
 
@@ -63,8 +67,13 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
     _check_launcher(options.launcher, program)
     for loader in _LOADERS[command]:
         check_data(config, loader)
+    if command == 'train':
+        _check_start(config, configs.package, arguments[0])
 
-    tool_arguments = [program, str(path), *arguments[1:]]
+    rest = list(arguments[1:])
+    if command == 'test' and not _names_checkpoint(rest):
+        rest.insert(0, str(checkpoint_of(configs.package, arguments[0])))
+    tool_arguments = [program, str(path), *rest]
     if options.launcher == 'pytorch' and get_device() == 'cpu':
         tool_arguments += ['--cfg-options', *(f'{key}={value}' for key, value in wrapper_options(config).items())]
         with cpu_process_group():
@@ -72,6 +81,23 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
     else:
         _run(tool, tool_arguments)
     return 0
+
+
+def _check_start(config: Config, package: str, name: str) -> None:
+    for source in missing_start_files(config):
+        if published_address(Path(source).name, package):
+            raise FileNotFoundError(
+                f'{source}, which the training starts from, does not exist; `python -m {package} download {name} '
+                f'--pretrained` fetches it. --cfg-options model.pretrained=None load_from=None starts from random '
+                f'numbers'
+            )
+
+
+def _names_checkpoint(arguments: Sequence[str]) -> bool:
+    """Tell whether the arguments after the config name a file to test, which may stand behind options."""
+    if not arguments:
+        return False
+    return not arguments[0].startswith('-') or any(each.endswith(CHECKPOINTS) for each in arguments)
 
 
 def _tools_folder() -> Path:
