@@ -21,6 +21,7 @@ from ..zoo.checkpoints import checkpoint_of
 from ..zoo.starts import missing_start_files, published_address
 from .configs import Configs
 from .data import check_data
+from .old_style import refuse_old_config, refuse_old_options
 from .out_of_memory import advice_when_out_of_memory
 from .tensorboard import with_tensorboard
 
@@ -60,8 +61,10 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
         raise ValueError(f'{command} needs the config first, but got {arguments[0]!r}: {program} CONFIG [options]')
 
     path = configs.find(arguments[0])
+    refuse_old_options(command, arguments[1:])
     options, _ = _option_parser().parse_known_args(arguments[1:])
     config = Config.fromfile(path)
+    refuse_old_config(config, path)
     config.merge_from_dict(options.cfg_options)
     if command == 'train':
         _check_precision(options, config)
