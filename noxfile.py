@@ -131,7 +131,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check the types of shared_ops with mypy --strict."""
-    install_wheels(session, 'shared_ops', extras='[openmmlab,vit]', build='none')
+    install_wheels(session, 'shared_ops', extras='[openmmlab,vit,serve]', build='none')
     session.install('mypy>=1.18')
     session.run('mypy', 'shared_ops/src/shared_ops')
 
@@ -151,6 +151,26 @@ def tests(session: nox.Session, package: str) -> None:
         found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
         session.run('python', '-I', '-c', found, silent=True)
     run_tests(session, *paths, REQUIRE_KERNELS='1', REQUIRE_MMDET='1', SHARED_OPS_REQUIRE_KERNELS='1')
+
+
+# Names of the browser that the page of `serve` is tested in.
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Test the page of `serve` in Chromium, which is installed where apt-get can (2 minutes)."""
+    if not any(map(shutil.which, BROWSERS)):
+        if shutil.which('apt-get') is None or os.geteuid() != 0:
+            session.error('there is no Chromium: install it, on Debian and Ubuntu with `sudo apt-get install chromium`')
+        session.run_install('apt-get', 'update', '--quiet', external=True, silent=True)
+        session.run_install(
+            'apt-get', 'install', '--yes', '--quiet', '--no-install-recommends', 'chromium',
+            env={'DEBIAN_FRONTEND': 'noninteractive'}, external=True, silent=True,
+        )  # fmt: skip
+    install_wheels(session, 'vit_adapter', 'shared_ops', extras='[serve]')
+    session.install(*TEST_TOOLS, 'playwright')
+    run_tests(session, 'tests/serve', REQUIRE_KERNELS='1', REQUIRE_SERVE='1', REQUIRE_BROWSER='1')
 
 
 @nox.session
