@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from config_tables import PACKAGES, config_table, summary_table
+from config_tables import PACKAGES, config_table, summary_table, zoo_table
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
@@ -44,6 +44,7 @@ BENCHMARK_TABLES: list[Table] = [
 ]
 TABLES: list[Table] = [
     (ROOT / 'README.md', 'configs', summary_table),
+    (ROOT / 'README.md', 'zoo', zoo_table),
     *((ROOT / 'packages' / package / 'README.md', 'configs', partial(config_table, package)) for package in PACKAGES),
     *BENCHMARK_TABLES,
 ]
