@@ -71,7 +71,7 @@ def unknown_type() -> str:
 
 
 def no_mmdetection() -> str:
-    # it would take the place of the real head
+    importlib.import_module('shared_ops.openmmlab.mask2former')  # the real head, whose place it would take
     with replaced(MODELS, 'register_module', lambda: lambda stand_in: stand_in):
         missing = importlib.import_module('shared_ops.openmmlab.mask2former.missing')
     return message_of(missing.SemanticMask2FormerHead)
