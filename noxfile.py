@@ -266,7 +266,7 @@ def bench_backbones(session: nox.Session) -> None:
 
 @nox.session
 def readme(session: nox.Session) -> None:
-    """Run every command of the README, in order, in a copy of the repository."""
+    """Run the commands and examples of all documents in a copy of the repository (after --: files of some, --write)."""
     for package in PACKAGES:
         install_wheels(session, package, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
