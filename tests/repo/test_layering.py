@@ -15,10 +15,11 @@ PACKAGES = {path.name: path / 'src' / path.name for path in sorted((ROOT / 'pack
 OPERATORS = {'torch'}
 VIT = {'torch', 'timm.layers', 'shared_ops'}
 OPENMMLAB = {
-    'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'matplotlib', 'rich', 'filelock',
+    'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'PIL', 'matplotlib', 'rich', 'filelock',
     'shared_ops',
 }  # fmt: skip
 MASK2FORMER = OPENMMLAB | {'mmdet'}
+SERVE = OPENMMLAB | {'starlette', 'uvicorn', 'PIL'}
 MODELS = {'torch', 'timm', 'mmengine', 'mmseg.registry', 'mmseg.datasets', 'mmcv.transforms', 'shared_ops'}
 
 
@@ -27,6 +28,8 @@ def layer_of(path: Path) -> set[str]:
     parts = path.relative_to(SHARED_OPS).parts
     if parts[:2] == ('openmmlab', 'mask2former'):
         return MASK2FORMER
+    if parts[:2] == ('openmmlab', 'serve'):
+        return SERVE
     return {'vit': VIT, 'openmmlab': OPENMMLAB}.get(parts[0], OPERATORS)
 
 

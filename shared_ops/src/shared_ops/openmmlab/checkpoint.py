@@ -6,6 +6,7 @@ where MMEngine would try again without it, and come out in the form that every e
 
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,7 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
         raise ValueError(f'checkpoint {path} is a web page, not a checkpoint; download the file behind the page')
     if start.startswith(b'version https://git-lfs'):
         raise ValueError(f'checkpoint {path} is a pointer of Git LFS, not the file itself; run: git lfs pull')
+    _refuse_packed(path)
     try:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location=map_location, weights_only=True)
@@ -115,6 +117,18 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
         ) from error
 
 
+def _refuse_packed(path: Path) -> None:
+    """Refuse archives that checkpoints are published in. PyTorch's own files are archives too, of a ``data.pkl``."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if not any(Path(name).name in ('data.pkl', 'constants.pkl') for name in names):
+        raise ValueError(
+            f'checkpoint {path} is an archive that holds {", ".join(names[:3])}; unpack it and name the file in it'
+        )
+
+
 def as_checkpoint(content: Any, source: str) -> dict[str, Any]:
     """Bring what a file holds into MMEngine's form.
 
@@ -124,6 +138,11 @@ def as_checkpoint(content: Any, source: str) -> dict[str, Any]:
 
     Raises:
         ValueError: there are no weights in it.
+
+    Example:
+        >>> checkpoint = as_checkpoint({'model': {'module.weight': torch.zeros(1)}}, 'trained.pth')
+        >>> list(checkpoint['state_dict'])
+        ['weight']
     """
     if not isinstance(content, dict):
         raise ValueError(
