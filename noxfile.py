@@ -229,7 +229,7 @@ def sanitize(session: nox.Session) -> None:
     ]
     # --capture=sys: what they find goes to the file descriptor, right before the end of the process
     run_tests(
-        session, 'tests/shared_ops/ops', '--capture=sys',
+        session, 'tests/shared_ops/ops', '--capture=sys', '--max-worker-restart', '0',
         LD_PRELOAD=' '.join(runtimes), ASAN_OPTIONS='detect_leaks=0', UBSAN_OPTIONS='print_stacktrace=1',
         REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1',
     )  # fmt: skip
@@ -266,7 +266,7 @@ def bench_backbones(session: nox.Session) -> None:
 
 @nox.session
 def readme(session: nox.Session) -> None:
-    """Run every command of the README, in order, in a copy of the repository."""
+    """Run the commands and examples of all documents in a copy of the repository (after --: files of some, --write)."""
     for package in PACKAGES:
         install_wheels(session, package, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
@@ -297,8 +297,9 @@ class Stack:
     torch: tuple[str, ...]
     # installed with torch, before the rest, so that what is built from source finds it
     build_tools: tuple[str, ...] = ()
-    openmmlab: tuple[str, ...] = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'timm')
-    mim: tuple[str, ...] = ('onedl-mim',)
+    openmmlab: tuple[str, ...] = (
+        'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'onedl-mim', 'timm',
+    )  # fmt: skip
     options: tuple[str, ...] = ()
     # names of tests that run there besides COMPAT_TESTS
     tests: tuple[str, ...] = ()
@@ -307,15 +308,15 @@ class Stack:
 NEWEST = ('torch', 'torchvision')
 OLDEST = ('torch==2.10.*', 'torchvision==0.25.*')
 # OpenMMLab's own releases. mmcv-lite is built from source, and its setup needs pkg_resources, which setuptools 82
-# dropped; mmseg:: bases need it at run time too, and so does mim, whose openxlab would bring setuptools 60.
+# dropped; mmseg:: bases need it at run time too, and so does openmim, whose openxlab would bring setuptools 60.
 SETUPTOOLS = 'setuptools>=70,<82'
 ORIGINAL = {
     'build_tools': (SETUPTOOLS, 'wheel'),
-    'openmmlab': (
-        'mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'mmdet==3.3.0', 'timm', 'ftfy', 'regex',
-    ),
-    'mim': ('openmim==0.3.9', SETUPTOOLS),
     'options': ('--no-build-isolation',),
+    'openmmlab': (
+        'mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'mmdet==3.3.0', 'openmim==0.3.9', SETUPTOOLS,
+        'timm', 'ftfy', 'regex',
+    ),
 }  # fmt: skip
 # What is plain PyTorch: the operators, with the file that passes in `ops` too, and the backbones.
 PLAIN = ('library', 'torch', 'modules_torch', 'goldens', 'half_types', 'decompositions', 'every_backbone', 'backbone')
@@ -342,7 +343,6 @@ def compat(session: nox.Session, stack: str) -> None:
     versions = STACKS[stack]
     session.install(*versions.torch, *versions.build_tools)
     session.install(*versions.options, *versions.openmmlab)
-    session.install(*versions.mim)
     # --no-deps: the wheels ask for the maintained line, and the two lines cannot lie side by side
     session.install('--no-deps', *(f'{build_wheel(session, name)}' for name in PROJECTS))
     session.install(*TEST_TOOLS)

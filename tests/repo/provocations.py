@@ -71,7 +71,7 @@ def unknown_type() -> str:
 
 
 def no_mmdetection() -> str:
-    # it takes the place of the real head, which is registered already
+    importlib.import_module('shared_ops.openmmlab.mask2former')  # the real head, whose place it would take
     with replaced(MODELS, 'register_module', lambda: lambda stand_in: stand_in):
         missing = importlib.import_module('shared_ops.openmmlab.mask2former.missing')
     return message_of(missing.SemanticMask2FormerHead)
@@ -202,7 +202,7 @@ def wrong_image() -> str:
 
 
 def predict_message(checkpoint: str, *options: str) -> str:
-    return command_message('predict', CONFIG, checkpoint, 'photo.jpg', '--out', 'predicted', *options)
+    return command_message('predict', CONFIG, 'photo.jpg', '--checkpoint', checkpoint, '--out', 'predicted', *options)
 
 
 def command_message(*arguments: str) -> str:

@@ -43,8 +43,8 @@ def check_two_processes(config: Path, folder: Path, package: str) -> None:
     assert 0.45 < report['part'] < 0.55
     assert report['resumed_losses'] == pytest.approx(report['continued_losses'], rel=1e-10)
     # bfloat16 has 8 bits; the weights stay in float32
-    assert report['half_losses'] == pytest.approx(expected, rel=0.03)
-    assert report['half_losses'] != pytest.approx(expected, rel=1e-5)
+    assert report['half_losses'] == pytest.approx(expected[:1], rel=0.02)
+    assert report['half_losses'] != pytest.approx(expected[:1], rel=1e-6)
     assert 'torch.bfloat16' not in report['half_types']
 
 
@@ -181,7 +181,7 @@ def _compare(rank: int, config: Path, folder: Path) -> dict[str, Any]:
 
     half = shard(copy.deepcopy(start).float(), param_dtype=torch.bfloat16)
     batch.images = batch.images.float()
-    report['half_losses'], _ = _two_processes(half, batch, 2)
+    report['half_losses'], _ = _two_processes(half, batch, 1)
     report['half_types'] = sorted({str(value.dtype) for value in half.state_dict().values()})
     return report
 
