@@ -10,6 +10,6 @@ log_level = 'INFO'
 load_from = None
 resume = False
 # a checkpoint of another data set may start a training: its backbone has to fit, its heads need not;
-# and a training that is resumed goes on as if there had been no break
-custom_hooks = [dict(type='CheckpointFitHook'), dict(type='IterationSeedHook')]
+# a training that is resumed goes on as if there had been no break; and curves.png shows how it goes
+custom_hooks = [dict(type='CheckpointFitHook'), dict(type='IterationSeedHook'), dict(type='CurvesHook')]
 tta_model = dict(type='RunningMeanTTAModel')

@@ -22,14 +22,19 @@ def prepare() -> None:
     # these import MMSegmentation, which on its original line needs the stand-in
     from . import (  # noqa: F401
         augmented_test,
+        bfloat16,
         checkpoint_hook,
         distributed,
         layer_decay,
         resume,
+        safe_checkpoint_hook,
         segmentors,
+        sharding,
         transforms,
     )
     from .checkpoint import register_loaders
+    from .curves import hook  # noqa: F401
+    from .own_data import ignore_labels  # noqa: F401
 
     with contextlib.redirect_stdout(io.StringIO()):  # MMSegmentation's data sets print debugging lines
         from . import datasets  # noqa: F401

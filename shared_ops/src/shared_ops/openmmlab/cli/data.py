@@ -22,8 +22,21 @@ def check_data(config: Config, loader: str) -> None:
     Raises:
         FileNotFoundError: a folder does not exist.
     """
-    for key, dataset in _datasets(f'{loader}.dataset', (config.get(loader) or {}).get('dataset')):
+    for key, dataset in datasets_of(config, loader).items():
         _check_folders(loader, key, dataset)
+
+
+def datasets_of(config: Config, loader: str) -> dict[str, dict[str, Any]]:
+    """Return the data sets of a data loader that hold pictures, out of those that repeat or join them.
+
+    Args:
+        config: the whole config.
+        loader: name of the data loader in it, such as ``'train_dataloader'``.
+
+    Returns:
+        The data sets by their keys in the config.
+    """
+    return dict(_datasets(f'{loader}.dataset', (config.get(loader) or {}).get('dataset')))
 
 
 def _datasets(key: str, dataset: Any) -> Iterator[tuple[str, dict[str, Any]]]:

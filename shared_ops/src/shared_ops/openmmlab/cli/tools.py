@@ -7,6 +7,7 @@ import contextlib
 import os
 import runpy
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,14 +16,21 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 from ..distributed import cpu_process_group, wrapper_options
+from ..zoo.archives import CHECKPOINTS
+from ..zoo.checkpoints import checkpoint_of
+from ..zoo.starts import missing_start_files, published_address
 from .configs import Configs
 from .data import check_data
+from .old_style import refuse_old_config, refuse_old_options
+from .out_of_memory import advice_when_out_of_memory
+from .tensorboard import with_tensorboard
 
 # Which data loaders of the config a tool reads from.
 _LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
 _HELP = {
-    'train': '',
-    'test': 'A config whose test_cfg is an AugmentedTestLoop, as in those named _ms, averages several views of every '
+    'train': '--tensorboard, which is not among the options below, logs for TensorBoard as well.\n',
+    'test': 'Without a checkpoint the one that was published for the config is tested, downloaded if need be.\n'
+    'A config whose test_cfg is an AugmentedTestLoop, as in those named _ms, averages several views of every '
     'picture with and without --tta.\n',
 }
 
@@ -40,6 +48,7 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
     Raises:
         ValueError: the config is not known, or an option asks for what this machine cannot do.
         FileNotFoundError: a folder of the data set is missing.
+        MemoryError: a training does not fit into memory; the message says what to do.
     """
     program = f'python -m {configs.package} {command}'
     tool = _tools_folder() / f'{command}.py'
@@ -52,23 +61,50 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
         raise ValueError(f'{command} needs the config first, but got {arguments[0]!r}: {program} CONFIG [options]')
 
     path = configs.find(arguments[0])
+    refuse_old_options(command, arguments[1:])
     options, _ = _option_parser().parse_known_args(arguments[1:])
     config = Config.fromfile(path)
+    refuse_old_config(config, path)
     config.merge_from_dict(options.cfg_options)
     if command == 'train':
         _check_precision(options, config)
     _check_launcher(options.launcher, program)
     for loader in _LOADERS[command]:
         check_data(config, loader)
+    if command == 'train':
+        _check_start(config, configs.package, arguments[0])
 
-    tool_arguments = [program, str(path), *arguments[1:]]
-    if options.launcher == 'pytorch' and get_device() == 'cpu':
-        tool_arguments += ['--cfg-options', *(f'{key}={value}' for key, value in wrapper_options(config).items())]
-        with cpu_process_group():
-            _run(tool, tool_arguments)
-    else:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as around:
+        if command == 'train':
+            around.enter_context(advice_when_out_of_memory(config))
+            if options.tensorboard:
+                path = with_tensorboard(path, Path(folder))
+        rest = [argument for argument in arguments[1:] if command != 'train' or argument != '--tensorboard']
+        if command == 'test' and not _names_checkpoint(rest):
+            rest.insert(0, str(checkpoint_of(configs.package, arguments[0])))
+        tool_arguments = [program, str(path), *rest]
+        if options.launcher == 'pytorch' and get_device() == 'cpu':
+            tool_arguments += ['--cfg-options', *(f'{key}={value}' for key, value in wrapper_options(config).items())]
+            around.enter_context(cpu_process_group())
         _run(tool, tool_arguments)
     return 0
+
+
+def _check_start(config: Config, package: str, name: str) -> None:
+    for source in missing_start_files(config):
+        if published_address(Path(source).name, package):
+            raise FileNotFoundError(
+                f'{source}, which the training starts from, does not exist; `python -m {package} download {name} '
+                f'--pretrained` fetches it. --cfg-options model.pretrained=None load_from=None starts from random '
+                f'numbers'
+            )
+
+
+def _names_checkpoint(arguments: Sequence[str]) -> bool:
+    """Tell whether the arguments after the config name a file to test, which may stand behind options."""
+    if not arguments:
+        return False
+    return not arguments[0].startswith('-') or any(each.endswith(CHECKPOINTS) for each in arguments)
 
 
 def _tools_folder() -> Path:
@@ -88,6 +124,7 @@ def _option_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument('--launcher', default='none')
     parser.add_argument('--amp', action='store_true')
+    parser.add_argument('--tensorboard', action='store_true')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     return parser
 
@@ -98,8 +135,8 @@ def _check_precision(options: argparse.Namespace, config: Config) -> None:
     if options.amp or config.optim_wrapper.type == 'AmpOptimWrapper':
         source = '--amp was given' if options.amp else "the config's optim_wrapper is AmpOptimWrapper"
         raise ValueError(
-            f'{source}, but MMEngine trains in mixed precision on a GPU only and this machine has none; '
-            f'train without it'
+            f'{source}, but MMEngine trains in mixed precision on a GPU only and this machine has none; train '
+            f'without it, or in bfloat16: --cfg-options optim_wrapper.type=Bfloat16OptimWrapper'
         )
 
 

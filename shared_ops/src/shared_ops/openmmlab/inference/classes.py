@@ -41,7 +41,7 @@ def classes_of(model: Any, config: Config) -> Classes:
         config: the config that it was built from.
     """
     number = int(model.num_classes)
-    for meta in (_dataset_meta(config), getattr(model, 'dataset_meta', None) or {}):
+    for meta in (dataset_meta(config), getattr(model, 'dataset_meta', None) or {}):
         names, palette = meta.get('classes'), meta.get('palette')
         if names is not None and len(names) == number:
             if palette is None or len(palette) != number:
@@ -65,7 +65,8 @@ def tested_on(config: Config) -> tuple[dict[str, Any], Any]:
     return dataset, DATASETS.get(kind) if isinstance(kind, str) else kind
 
 
-def _dataset_meta(config: Config) -> dict[str, Any]:
+def dataset_meta(config: Config) -> dict[str, Any]:
+    """Return class names and palette of the config's test data set, whose files are not looked at."""
     dataset, registered = tested_on(config)
     return {**getattr(registered, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
 

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from .classes import Classes
 from .ground_truth import IGNORED, Score
 from .overlay import FAINT, INK, PAPER, Image, blend, draw_entries
-from .progress import say_rate
 
-# in pixels: the longer side of every picture, the room between them, and the text
-_SIDE, _GAP, _HEADING, _TEXT = 640, 20, 52, 15.0
+# in pixels: the longer side of every picture, the least room for a heading, gaps, and the text
+_SIDE, _NARROWEST, _GAP, _HEADING, _TEXT = 640, 420, 20, 52, 15.0
 _OPACITY = 0.6
 # a legend of every class that has three pixels somewhere would hide those that matter
 _SMALLEST_SHARE = 0.001
@@ -110,26 +109,24 @@ def _disagreement(picture: Image, maps: Sequence[NDArray[Any]]) -> _Panel:
     against = disagreement(maps)
     large = _resize(picture)
     grey = cv2.cvtColor(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    faded = cv2.addWeighted(grey, 0.35, np.full_like(grey, 255), 0.65, 0)
+    faded = cv2.addWeighted(grey, 0.4, np.full_like(grey, 255), 0.6, 0)
     against = cv2.resize(
         against.astype(np.uint8), (large.shape[1], large.shape[0]), interpolation=cv2.INTER_NEAREST_EXACT
     )
-    colors = np.zeros((len(maps), 3), np.uint8)
-    for number in range(1, len(maps)):  # from orange, one against the others, to dark red
-        colors[number] = 255 * np.array(
-            colormaps['YlOrRd'](0.95 if len(maps) == 2 else 0.4 + 0.6 * number / len(maps))[:3]
-        )
-    shown = np.where(against[..., None] > 0, colors[against], faded).astype(np.uint8)
+    # the more models differ, the darker, from orange to dark red
+    steps = np.linspace(0.5, 1.0, len(maps)) if len(maps) > 2 else [0.0, 0.8]
+    colors = np.array([[round(255 * channel) for channel in colormaps['YlOrRd'](step)[:3]] for step in steps], np.uint8)
+    shown = np.where(against[..., None] > 0, blend(faded, against, colors, 0.8), faded)
     share = float((disagreement(maps) > 0).mean())
     remark = f'{100 * share:.1f}% of the pixels'
     if len(maps) > 2:
-        remark += '; the darker, the more models differ from most'
+        remark += '; the darker, the more models differ from the others'
     return _Panel('where the models disagree', remark, shown)
 
 
 def _remark(result: ModelResult) -> str:
     seconds = result.seconds
-    time = f'{seconds:.2f} s/picture' if 0.1 < seconds <= 1 else say_rate(seconds)
+    time = f'{seconds:.1f} s/picture' if seconds >= 1 else f'{1000 * seconds:.0f} ms/picture'
     if result.score is None:
         return time
     return f'{time}   pixel accuracy {100 * result.score.accuracy:.1f}%   mIoU {100 * result.score.mean_iou:.1f}'
@@ -157,7 +154,7 @@ def _resize(picture: Image) -> Image:
 
 def _compose(title: str, panels: Sequence[_Panel], areas: NDArray[np.int64], classes: Classes) -> Image:
     height, width = panels[0].picture.shape[:2]
-    cell = max(width, _SIDE // 2), height + _HEADING
+    cell = max(width, _NARROWEST), height + _HEADING
     columns = _columns(len(panels), cell)
     rows = math.ceil(len(panels) / columns)
     total = columns * (cell[0] + _GAP) + _GAP
@@ -178,7 +175,7 @@ def _compose(title: str, panels: Sequence[_Panel], areas: NDArray[np.int64], cla
 
     figure = Figure(figsize=(total / 72, len(sheet) / 72), dpi=72, facecolor=PAPER)
     canvas = FigureCanvasAgg(figure)
-    figure.figimage(sheet, origin='upper')
+    figure.figimage(sheet, origin='upper', zorder=-1)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, total), ylim=(len(sheet), 0))
     axes.set_axis_off()
     _write(axes, _GAP, 1.3 * _GAP + 8, title, _TEXT + 3, INK, total - 2 * _GAP, bold=True)

@@ -35,7 +35,8 @@ def read_ground_truth(path: Path, config: Config, size: tuple[int, int], number:
 
     Args:
         path: an image of one channel, or with a palette, that holds the index of a class in every pixel.
-        config: its data set says whether 0 stands for pixels that do not count (``reduce_zero_label``).
+        config: its data set says whether 0 stands for pixels that do not count (``reduce_zero_label``), and which
+            indices become others.
         size: height and width of the picture.
         number: of classes.
 
@@ -55,14 +56,16 @@ def read_ground_truth(path: Path, config: Config, size: tuple[int, int], number:
         raise ValueError(f'label map {path} is {list(labels.shape)}; the picture needs one of {list(size)}')
     if labels.dtype != np.uint8:
         raise ValueError(f'label map {path} has {labels.dtype} values; they have to be 8 bits')
-    labels = labels.copy()
     if _zero_is_ignored(config):
         labels = np.where(labels == 0, IGNORED, labels - 1).astype(np.uint8)
         labels[labels == IGNORED - 1] = IGNORED
-    largest = int(labels[labels != IGNORED].max(initial=-1))
-    if largest < 0:
+    annotated, labels = labels, labels.copy()
+    for old, new in _label_map(config).items():
+        labels[annotated == old] = new
+    counted = labels[labels != IGNORED]
+    if not counted.size:
         raise ValueError(f'label map {path} holds no pixel of any class')
-    if largest >= number:
+    if (largest := int(counted.max())) >= number:
         raise ValueError(f'label map {path} has class {largest}, but the model tells {number} apart, from 0')
     return labels
 
@@ -82,6 +85,14 @@ def score(labels: NDArray[np.integer], truth: NDArray[np.uint8], number: int) ->
     union = confusion.sum(axis=0) + confusion.sum(axis=1) - right
     present = union > 0
     return Score(float(right.sum() / counted.sum()), float((right[present] / union[present]).mean()))
+
+
+def _label_map(config: Config) -> dict[int, int]:
+    """Return which indices of the annotations become others, such as those of classes that are left out."""
+    dataset, registered = tested_on(config)
+    if not hasattr(registered, 'get_label_map'):
+        return {}
+    return registered.get_label_map((dataset.get('metainfo') or {}).get('classes')) or {}
 
 
 def _zero_is_ignored(config: Config) -> bool:

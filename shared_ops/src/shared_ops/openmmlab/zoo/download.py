@@ -87,13 +87,13 @@ def download(
 
 def _get(address: str, part: Path, target: Path, patience: Patience, report: Report) -> None:
     """Try until the part is the whole file; tries that brought it nearer do not count."""
-    most, failures = -1, 0
+    most, failures = 0, 0
     while True:
         try:
             return transfer(address, part, timeout=patience.timeout, report=report)
         except TransferBrokenError as interruption:
             have = part.stat().st_size if part.is_file() else 0
-            failures = 1 if have > max(most, 0) else failures + 1
+            failures = 0 if have > most else failures + 1
             most = max(most, have)
             if failures >= patience.tries:
                 kept = (
@@ -103,7 +103,7 @@ def _get(address: str, part: Path, target: Path, patience: Patience, report: Rep
                     f'{address} could not be downloaded: {interruption}.{kept} Where the address cannot be reached, '
                     f'name a mirror (--mirror, or MMSEG_MIRROR), or bring the file from elsewhere to {target}'
                 ) from interruption
-            pause = patience.pause * 2 ** (failures - 1)
+            pause = patience.pause * 2 ** max(failures - 1, 0)
             pause = pause if interruption.wait is None else max(pause, interruption.wait)
             time.sleep(min(pause, patience.longest_pause))
 

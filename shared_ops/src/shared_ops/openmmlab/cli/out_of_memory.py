@@ -1,0 +1,60 @@
+"""What to do about a training that does not fit into memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.config import Config
+
+# How PyTorch says on a CPU that malloc gave nothing.
+_CPU = re.compile(r"DefaultCPUAllocator|can't allocate memory|not enough memory")
+
+
+@contextmanager
+def advice_when_out_of_memory(config: Config) -> Iterator[None]:
+    """Say what uses less memory if a training runs out of it.
+
+    Args:
+        config: that of the training.
+
+    Raises:
+        MemoryError: in place of PyTorch's error, which stays its cause and keeps its trace.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not (isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU.search(str(error))):
+            raise
+        raise MemoryError(advice(config)) from error
+
+
+def advice(config: Config) -> str:
+    """Return what uses less memory and is not used yet, what costs nothing but time first."""
+    wrapper, batch = config.optim_wrapper, int(config.train_dataloader.batch_size)
+    ways = []
+    if not config.model.backbone.get('with_cp'):
+        ways.append(('recompute activations instead of keeping them', 'model.backbone.with_cp=True'))
+    if wrapper.type == 'OptimWrapper':
+        ways.append(('keep activations in half the bytes', 'optim_wrapper.type=Bfloat16OptimWrapper'))
+    if batch > 1:
+        counts = batch * int(wrapper.get('accumulative_counts', 1))
+        ways.append(
+            (
+                f'one picture at a time, with the gradients of {counts} added up (training then takes {batch} times '
+                f'as many iterations: train_cfg.max_iters and the ends in param_scheduler)',
+                f'train_dataloader.batch_size=1 optim_wrapper.accumulative_counts={counts}',
+            )
+        )
+    lines = [f'  - {what}:\n      --cfg-options {options}' for what, options in ways]
+    crop = config.get('crop_size')
+    lines.append(
+        f'  - a smaller crop than {" x ".join(map(str, crop)) if crop else "this one"}: `new ... --crop PIXELS`'
+    )
+    lines.append('  - a smaller model: `ls` lists them')
+    return (
+        'the training does not fit into memory. What uses less, in the order in which to try it (options of several '
+        'lines go behind one --cfg-options):\n' + '\n'.join(lines)
+    )

@@ -1,0 +1,1 @@
+"""How a training went, in a picture: loss, learning rate and scores over the iterations."""
