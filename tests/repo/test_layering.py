@@ -18,7 +18,7 @@ OPENMMLAB = {
     'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'PIL', 'matplotlib', 'rich', 'shared_ops',
 }  # fmt: skip
 MASK2FORMER = OPENMMLAB | {'mmdet'}
-SERVE = OPENMMLAB | {'starlette', 'uvicorn', 'PIL'}
+SERVE = OPENMMLAB | {'starlette', 'uvicorn'}
 MODELS = {'torch', 'timm', 'mmengine', 'mmseg.registry', 'mmseg.datasets', 'mmcv.transforms', 'shared_ops'}
 
 
