@@ -1,9 +1,9 @@
 """Peak memory of training steps, and what each way to use less of it saves: ``training_memory.py --help``.
 
 Every setting has a process of its own, which trains a published model on random pictures and reports what an update
-needs at its peak, weights and optimizer included: on the CPU the resident memory of the process beyond what it had before the model
-was built, on a GPU what PyTorch's allocator handed out. Results go to ``<out>/<package>-<device>.json``; the table of
-those that are committed stands in ``.github/docs/your_own_data.md``.
+needs at its peak, weights and optimizer included: on the CPU the resident memory of the process beyond what it had
+before the model was built, on a GPU what PyTorch's allocator handed out. Results go to
+``<out>/<package>-<device>.json``; the table of those that are committed stands in ``.github/docs/your_own_data.md``.
 """
 
 from __future__ import annotations
