@@ -43,6 +43,11 @@ REQUIREMENTS = {
     'needs_serve': (_serve_is_here, 'REQUIRE_SERVE', 'Starlette and uvicorn'),
     'needs_browser': (_browser_is_here, 'REQUIRE_BROWSER', 'Chromium and playwright'),
     'needs_mim': (lambda: importlib.util.find_spec('mim') is not None, 'REQUIRE_MIM', "OpenMMLab's mim"),
+    'needs_tensorboard': (
+        lambda: importlib.util.find_spec('tensorboard') is not None,
+        'REQUIRE_TENSORBOARD',
+        'TensorBoard',
+    ),
     'needs_nvcc': (lambda: shutil.which('nvcc') is not None, 'REQUIRE_NVCC', 'nvcc'),
 }
 
