@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from .addresses import at_mirror, check_needs_no_browser, is_address
 from .errors import DownloadError
@@ -74,7 +74,7 @@ def download(
             return target
         part = target.with_name(f'{target.name}.part')
         try:
-            with _progress(target.name) as report:
+            with _progress(asked) as report:
                 _get(asked, part, target, patience, report)
         finally:
             if part.is_file() and part.stat().st_size == 0:
@@ -149,10 +149,11 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress(name: str) -> Iterator[Report]:
-    columns = (
-        TextColumn('{task.description}'), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
-        task = progress.add_task(name if len(name) < 60 else f'{name[:40]}...{name[-16:]}', total=None)
+def _progress(address: str) -> Iterator[Report]:
+    # the address has a line of its own: beside it no bar would have room
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f'downloading {address}', markup=False)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task('', total=None)
         yield lambda have, length: progress.update(task, completed=have, total=length)
