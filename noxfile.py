@@ -131,7 +131,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check the types of shared_ops with mypy --strict."""
-    install_wheels(session, 'shared_ops', extras='[openmmlab,vit]', build='none')
+    install_wheels(session, 'shared_ops', extras='[openmmlab,vit,serve]', build='none')
     session.install('mypy>=1.18')
     session.run('mypy', 'shared_ops/src/shared_ops')
 
@@ -154,6 +154,26 @@ def tests(session: nox.Session, package: str) -> None:
         session, *paths,
         REQUIRE_KERNELS='1', REQUIRE_MMDET='1', REQUIRE_TENSORBOARD='1', SHARED_OPS_REQUIRE_KERNELS='1',
     )  # fmt: skip
+
+
+# Names of the browser that the page of `serve` is tested in.
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Test the page of `serve` in Chromium, which is installed where apt-get can (2 minutes)."""
+    if not any(map(shutil.which, BROWSERS)):
+        if shutil.which('apt-get') is None or os.geteuid() != 0:
+            session.error('there is no Chromium: install it, on Debian and Ubuntu with `sudo apt-get install chromium`')
+        session.run_install('apt-get', 'update', '--quiet', external=True, silent=True)
+        session.run_install(
+            'apt-get', 'install', '--yes', '--quiet', '--no-install-recommends', 'chromium',
+            env={'DEBIAN_FRONTEND': 'noninteractive'}, external=True, silent=True,
+        )  # fmt: skip
+    install_wheels(session, 'vit_adapter', 'shared_ops', extras='[serve]')
+    session.install(*TEST_TOOLS, 'playwright')
+    run_tests(session, 'tests/serve', REQUIRE_KERNELS='1', REQUIRE_SERVE='1', REQUIRE_BROWSER='1')
 
 
 @nox.session
@@ -212,7 +232,7 @@ def sanitize(session: nox.Session) -> None:
     ]
     # --capture=sys: what they find goes to the file descriptor, right before the end of the process
     run_tests(
-        session, 'tests/shared_ops/ops', '--capture=sys', '--numprocesses', '0',
+        session, 'tests/shared_ops/ops', '--capture=sys',
         LD_PRELOAD=' '.join(runtimes), ASAN_OPTIONS='detect_leaks=0', UBSAN_OPTIONS='print_stacktrace=1',
         REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1',
     )  # fmt: skip
@@ -254,7 +274,8 @@ def readme(session: nox.Session) -> None:
         install_wheels(session, package, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
     session.install('nox[uv]', 'pip')
-    session.run('python', 'tests/repo/run_readme.py', *session.posargs)
+    # the library for CUDA, which takes minutes, is compiled in `ops_cuda`
+    session.run('python', 'tests/repo/run_readme.py', *session.posargs, env={'SHARED_OPS_BUILD': 'cpu'})
 
 
 @nox.session
@@ -273,46 +294,65 @@ def dist(session: nox.Session) -> None:
 
 @dataclass(frozen=True)
 class Stack:
-    """Versions under the packages that are not the newest ones."""
+    """What lies under the packages, where it is not what ``tests`` has: Python 3.11 and the newest of all else."""
 
     python: str
-    # installed before the rest, so that what is built from source finds them
-    first: tuple[str, ...]
-    rest: tuple[str, ...]
+    torch: tuple[str, ...]
+    # installed with torch, before the rest, so that what is built from source finds it
+    build_tools: tuple[str, ...] = ()
+    openmmlab: tuple[str, ...] = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'timm')
+    mim: tuple[str, ...] = ('onedl-mim',)
     options: tuple[str, ...] = ()
+    # names of tests that run there besides COMPAT_TESTS
+    tests: tuple[str, ...] = ()
 
 
+NEWEST = ('torch', 'torchvision')
+OLDEST = ('torch==2.10.*', 'torchvision==0.25.*')
+# OpenMMLab's own releases. mmcv-lite is built from source, and its setup needs pkg_resources, which setuptools 82
+# dropped; mmseg:: bases need it at run time too, and so does mim, whose openxlab would bring setuptools 60.
+SETUPTOOLS = 'setuptools>=70,<82'
+ORIGINAL = {
+    'build_tools': (SETUPTOOLS, 'wheel'),
+    'openmmlab': (
+        'mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'mmdet==3.3.0', 'timm', 'ftfy', 'regex',
+    ),
+    'mim': ('openmim==0.3.9', SETUPTOOLS),
+    'options': ('--no-build-isolation',),
+}  # fmt: skip
+# What is plain PyTorch: the operators, with the file that passes in `ops` too, and the backbones.
+PLAIN = ('library', 'torch', 'modules_torch', 'goldens', 'half_types', 'decompositions', 'every_backbone', 'backbone')
+# Every Python, both ends of PyTorch with both lines of OpenMMLab; .github/docs/versions.md says what was run by hand.
 STACKS = {
-    # OpenMMLab's own releases, under a current PyTorch. mmcv-lite is built from source, and its setup needs
-    # pkg_resources, which setuptools 82 dropped; mmseg:: bases need it at run time too.
-    'openmmlab': Stack(
-        python='3.11',
-        first=('torch', 'torchvision', 'setuptools<82', 'wheel'),
-        rest=('mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'mmdet==3.3.0', 'timm', 'ftfy', 'regex'),
-        options=('--no-build-isolation',),
-    ),
-    # The oldest PyTorch and Python that the packages allow, on the maintained line.
-    'oldest': Stack(
-        python='3.10',
-        first=('torch==2.10.*', 'torchvision==0.25.*'),
-        rest=('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'timm'),
-    ),
+    'onedl-3.10': Stack(python='3.10', torch=OLDEST, tests=PLAIN),
+    'onedl-3.13': Stack(python='3.13', torch=NEWEST),
+    'openmmlab-3.11': Stack(python='3.11', torch=NEWEST, **ORIGINAL),
+    'openmmlab-3.12': Stack(python='3.12', torch=OLDEST, **ORIGINAL),
+    'openmmlab-3.13': Stack(python='3.13', torch=NEWEST, **ORIGINAL),
 }
+# Names of the packages' tests of what a stack can break: how configs, checkpoints, data and commands are read, and
+# what OpenMMLab's parts compute in a model and in a training step of ours. The rest of the tests is for `tests`.
+COMPAT_TESTS = (
+    'augmented_configs', 'checkpoint', 'cli', 'configs', 'data', 'end_to_end', 'forward', 'mask2former', 'mim',
+    'optimizer', 'pipelines', 'registry', 'state_dict', 'train_step', 'weights',
+)  # fmt: skip
 
 
 @nox.session
-@nox.parametrize(['python', 'openmmlab'], [(stack.python, name) for name, stack in STACKS.items()], ids=list(STACKS))
-def compat(session: nox.Session, openmmlab: str) -> None:
-    """Test all packages together on OpenMMLab's original line, and on the oldest PyTorch and Python."""
-    stack = STACKS[openmmlab]
-    session.install(*stack.first)
-    session.install(*stack.options, *stack.rest)
+@nox.parametrize(['python', 'stack'], [(stack.python, name) for name, stack in STACKS.items()], ids=list(STACKS))
+def compat(session: nox.Session, stack: str) -> None:
+    """Test all packages together on both lines of OpenMMLab, other Pythons, the oldest PyTorch; and mim."""
+    versions = STACKS[stack]
+    session.install(*versions.torch, *versions.build_tools)
+    session.install(*versions.options, *versions.openmmlab)
+    session.install(*versions.mim)
     # --no-deps: the wheels ask for the maintained line, and the two lines cannot lie side by side
     session.install('--no-deps', *(f'{build_wheel(session, name)}' for name in PROJECTS))
     session.install(*TEST_TOOLS)
-    paths = [*(f'tests/{package}' for package in PACKAGES), 'tests/shared_ops/openmmlab']
-    if openmmlab == 'oldest':
-        # the file that passes in `ops` too, under the newest PyTorch
-        session.install('setuptools')
-        paths.append('tests/shared_ops/ops')
-    run_tests(session, *paths, REQUIRE_KERNELS='1', REQUIRE_MMDET='1', SHARED_OPS_REQUIRE_KERNELS='1')
+    names = (*COMPAT_TESTS, *versions.tests)
+    files = sorted(str(file) for name in names for file in Path('tests').rglob(f'test_{name}.py'))
+    # what is compared in float32 is not compared in float64 once more
+    run_tests(
+        session, '-k', 'not float64', 'tests/shared_ops/openmmlab', *files,
+        REQUIRE_KERNELS='1', REQUIRE_MMDET='1', REQUIRE_MIM='1', SHARED_OPS_REQUIRE_KERNELS='1',
+    )  # fmt: skip

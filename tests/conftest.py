@@ -25,6 +25,15 @@ def _onnx_is_here() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ('onnx', 'onnxscript', 'onnxruntime'))
 
 
+def _serve_is_here() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ('starlette', 'uvicorn'))
+
+
+def _browser_is_here() -> bool:
+    found = map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))
+    return any(found) and importlib.util.find_spec('playwright') is not None
+
+
 # marker: (is it here?, the variable that turns its absence into a failure, what is missing)
 REQUIREMENTS = {
     'needs_kernels': (_kernels_are_loaded, 'REQUIRE_KERNELS', 'the compiled kernels of shared_ops'),
@@ -36,6 +45,9 @@ REQUIREMENTS = {
         'REQUIRE_TENSORBOARD',
         'TensorBoard',
     ),
+    'needs_serve': (_serve_is_here, 'REQUIRE_SERVE', 'Starlette and uvicorn'),
+    'needs_browser': (_browser_is_here, 'REQUIRE_BROWSER', 'Chromium and playwright'),
+    'needs_mim': (lambda: importlib.util.find_spec('mim') is not None, 'REQUIRE_MIM', "OpenMMLab's mim"),
     'needs_nvcc': (lambda: shutil.which('nvcc') is not None, 'REQUIRE_NVCC', 'nvcc'),
 }
 

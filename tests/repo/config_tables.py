@@ -64,13 +64,13 @@ def rows_of(package: str) -> dict[str, list[Row]]:
 
     register_all_modules()
     init_default_scope('mmseg')
-    models = yaml.safe_load((config_dir / 'metafile.yaml').read_text(encoding='utf-8'))['Models']
+    models = yaml.safe_load((config_dir / 'metafile.yml').read_text(encoding='utf-8'))['Models']
     published = {model['Name']: model for model in models}
     paths = sorted(config_dir.glob('[!_]*/*.py'))
     strange = {path.parent.name for path in paths} - set(DATA_SETS)
     assert not strange, f'DATA_SETS lacks {strange}'
     unknown = set(published) - {path.stem for path in paths}
-    assert not unknown, f'metafile.yaml of {package} names configs that do not exist: {unknown}'
+    assert not unknown, f'metafile.yml of {package} names configs that do not exist: {unknown}'
 
     rows: dict[str, list[Row]] = {}
     for folder in DATA_SETS:

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from config_tables import PACKAGES, config_table, summary_table
+from documents import CHINESE, PAGES, generated_tables, links_from_pages
+from migration_tables import options_table, settings_table, types_table
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
@@ -44,6 +46,9 @@ BENCHMARK_TABLES: list[Table] = [
 ]
 TABLES: list[Table] = [
     (ROOT / 'README.md', 'configs', summary_table),
+    (PAGES / 'migrating.md', 'options', options_table),
+    (PAGES / 'migrating.md', 'settings', settings_table),
+    (PAGES / 'migrating.md', 'types', types_table),
     *((ROOT / 'packages' / package / 'README.md', 'configs', partial(config_table, package)) for package in PACKAGES),
     *BENCHMARK_TABLES,
 ]
@@ -60,6 +65,16 @@ def with_table(text: str, name: str, table: str) -> str:
 def write_tables(tables: list[Table] = TABLES) -> None:
     for readme, name, make in tables:
         readme.write_text(with_table(readme.read_text(encoding='utf-8'), name, make()), encoding='utf-8')
+    write_chinese_tables()
+
+
+def write_chinese_tables() -> None:
+    """Copy the generated tables of the README into the Chinese one, whose links start from another folder."""
+    chinese = CHINESE.read_text(encoding='utf-8')
+    for table in generated_tables((ROOT / 'README.md').read_text(encoding='utf-8')):
+        name, body = re.match(r'<!-- (\w+): begin [^\n]*\n(.*)\n<!--', table, flags=re.S).groups()
+        chinese = with_table(chinese, name, links_from_pages(body))
+    CHINESE.write_text(chinese, encoding='utf-8')
 
 
 def check_tables(tables: list[Table] = TABLES) -> None:

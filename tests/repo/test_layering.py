@@ -18,6 +18,7 @@ OPENMMLAB = {
     'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'PIL', 'matplotlib', 'rich', 'shared_ops',
 }  # fmt: skip
 MASK2FORMER = OPENMMLAB | {'mmdet'}
+SERVE = OPENMMLAB | {'starlette', 'uvicorn', 'PIL'}
 MODELS = {'torch', 'timm', 'mmengine', 'mmseg.registry', 'mmseg.datasets', 'mmcv.transforms', 'shared_ops'}
 
 
@@ -26,6 +27,8 @@ def layer_of(path: Path) -> set[str]:
     parts = path.relative_to(SHARED_OPS).parts
     if parts[:2] == ('openmmlab', 'mask2former'):
         return MASK2FORMER
+    if parts[:2] == ('openmmlab', 'serve'):
+        return SERVE
     return {'vit': VIT, 'openmmlab': OPENMMLAB}.get(parts[0], OPERATORS)
 
 

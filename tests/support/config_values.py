@@ -120,7 +120,7 @@ def check_schedule(ours: Config, original: dict) -> None:
     assert ours.train_cfg.val_interval == original['evaluation']['interval']
     assert plain(ours.optim_wrapper.get('clip_grad')) == original['optimizer_config'].get('grad_clip')
     old = {**original['checkpoint_config'], 'save_best': original['evaluation']['save_best']}
-    assert plain(ours.default_hooks.checkpoint) == {'type': 'CheckpointHook', **old}
+    assert plain(ours.default_hooks.checkpoint) == {'type': 'SafeCheckpointHook', **old}
     assert ours.default_hooks.logger.interval == original['log_config']['interval']
     for evaluator in (ours.val_evaluator, ours.test_evaluator):
         assert evaluator.iou_metrics == [original['evaluation']['metric']]

@@ -234,7 +234,7 @@ def check_schedule(ours: Config, original: dict) -> None:
     assert ours.train_cfg.val_interval == original['evaluation']['interval']
     hooks = ours.default_hooks
     old = {**original['checkpoint_config'], 'save_best': original['evaluation']['save_best']}
-    assert plain(hooks.checkpoint) == {'type': 'CheckpointHook', **old}
+    assert plain(hooks.checkpoint) == {'type': 'SafeCheckpointHook', **old}
     assert hooks.logger.interval == original['log_config']['interval']
     assert ours.val_evaluator.iou_metrics == [original['evaluation']['metric']]
     # no clipping of gradients

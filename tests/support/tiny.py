@@ -107,12 +107,12 @@ def run_command(
     processes: int = 0,
     env: dict[str, str] | None = None,
     package: str = 'vit_adapter',
+    timeout: float | None = None,
 ) -> subprocess.CompletedProcess:
     """Run ``python -m`` of ``package`` in a process of its own, or under ``torchrun`` in several."""
     command = [sys.executable, '-m']
     if processes:
         command += ['torch.distributed.run', '--standalone', f'--nproc-per-node={processes}', '-m']
     command += [package, *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', **(env or {})}, capture_output=True, text=True
-    )
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', **(env or {})}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)

@@ -58,7 +58,7 @@ def test_path_is_absolute(name: str, capsys) -> None:
 
 @pytest.mark.parametrize('command', [['path'], ['train'], ['test'], ['predict']])
 def test_unknown_name_suggests_the_nearest(command: list[str], capsys, tmp_path: Path) -> None:
-    rest = {'test': ['x.pth'], 'predict': ['x.pth', 'x.png', '--out', str(tmp_path)]}.get(command[0], [])
+    rest = {'test': ['x.pth'], 'predict': ['x.png', '--out', str(tmp_path)]}.get(command[0], [])
     assert main('vit_adapter', [*command, CONFIG.replace('deit', 'diet'), *rest]) == 2
     error = capsys.readouterr().err
     assert f'Did you mean {CONFIG}' in error
@@ -121,12 +121,12 @@ def test_predict_writes_labels_and_overlays(project: Path, tmp_path: Path) -> No
     (pictures / 'b' / 'empty.png').touch()
 
     result = run_command(
-        'predict', project / 'tiny.py', project / 'tiny.pth', 'pictures/a', 'pictures/b', 'pictures/**/*.*',
-        '--out', 'out', '--device', 'cpu', cwd=tmp_path,
+        'predict', project / 'tiny.py', 'pictures/a', 'pictures/b', 'pictures/**/*.*',
+        '--checkpoint', project / 'tiny.pth', '--out', 'out', '--device', 'cpu', '--batch', 3, cwd=tmp_path,
     )  # fmt: skip
     assert result.returncode == 1, result.stderr
     assert result.stdout == '7 of 9 images segmented: out/labels and out/overlays\n'
-    assert '2 skipped' in result.stderr
+    assert '2 skipped or incomplete' in result.stderr
     assert 'page.jpg: it is no image' in result.stderr
     assert 'empty.png: the file is empty' in result.stderr
     assert 'Traceback' not in result.stderr
@@ -154,31 +154,33 @@ def test_predict_is_what_mmsegmentation_predicts(project: Path, tmp_path: Path) 
 
     path = tmp_path / 'photo.png'
     cv2.imwrite(str(path), picture(50, 70))
-    command = ['predict', str(project / 'tiny.py'), str(project / 'tiny.pth'), str(path), '--out', str(tmp_path / 'o')]
-    assert main('vit_adapter', [*command, '--device', 'cpu']) == 0
+    command = ['predict', str(project / 'tiny.py'), str(path), '--checkpoint', str(project / 'tiny.pth')]
+    assert main('vit_adapter', [*command, '--out', str(tmp_path / 'o'), '--device', 'cpu']) == 0
     model = init_model(str(project / 'tiny.py'), str(project / 'tiny.pth'), device='cpu')
     expected = inference_model(model, str(path)).pred_sem_seg.data[0].numpy()
     assert (cv2.imread(str(tmp_path / 'o' / 'labels' / 'photo.png'), cv2.IMREAD_UNCHANGED) == expected).all()
 
 
 def test_one_failing_image_does_not_cost_the_others(project: Path, tmp_path: Path, capsys, monkeypatch) -> None:
-    from shared_ops.openmmlab.cli import predict
+    from shared_ops.openmmlab.inference.segmenter import Segmenter
 
     for name in ['a', 'b', 'c']:
         cv2.imwrite(str(tmp_path / f'{name}.png'), picture(20, 30 if name == 'b' else 31))
-    real = predict.inference_model
+    real = Segmenter.__call__
 
-    def fail_on_b(model, image):
-        if image.shape[1] == 30:
+    def fail_on_b(segmenter, pictures, logits=False):
+        if any(picture.shape[1] == 30 for picture in pictures):
             raise torch.OutOfMemoryError('not enough memory\nand a long story')
-        return real(model, image)
+        return real(segmenter, pictures, logits)
 
-    monkeypatch.setattr(predict, 'inference_model', fail_on_b)
-    command = ['predict', str(project / 'tiny.py'), str(project / 'tiny.pth'), str(tmp_path), '--device', 'cpu']
+    monkeypatch.setattr(Segmenter, '__call__', fail_on_b)
+    weights = ['--checkpoint', str(project / 'tiny.pth')]
+    command = ['predict', str(project / 'tiny.py'), str(tmp_path), *weights, '--device', 'cpu', '--batch', '2']
     assert main('vit_adapter', [*command, '--out', str(tmp_path / 'out')]) == 1
     out, err = capsys.readouterr()
     assert '2 of 3 images segmented' in out
     assert 'b.png: OutOfMemoryError: not enough memory\n' in err
+    assert '2 pictures at a time are too many for the memory: now 1' in err
     assert sorted(path.name for path in (tmp_path / 'out' / 'labels').iterdir()) == ['a.png', 'c.png']
     # run again, the folder of results inside the searched one is left out
     assert main('vit_adapter', [*command, '--out', str(tmp_path / 'out')]) == 1
@@ -191,8 +193,8 @@ def test_predict_refuses_before_it_loads_the_model(project: Path, tmp_path: Path
     (tmp_path / 'nothing').mkdir()
 
     def refusal(images: str, *options: str) -> str:
-        command = ['predict', str(project / 'tiny.py'), 'no_such_file.pth', str(tmp_path / images), *options]
-        assert main('vit_adapter', command) == 2
+        command = ['predict', str(project / 'tiny.py'), str(tmp_path / images), '--checkpoint', 'no_such_file.pth']
+        assert main('vit_adapter', [*command, *options]) == 2
         assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'nothing', 'photo.png']
         return capsys.readouterr().err
 
@@ -204,6 +206,9 @@ def test_predict_refuses_before_it_loads_the_model(project: Path, tmp_path: Path
     assert 'cannot be written: Not a directory' in refusal('photo.png', '--out', str(tmp_path / 'file' / 'below'))
     assert 'opacity is 1.5' in refusal('photo.png', *out, '--opacity', '1.5')
     assert "device 'gpu' cannot be used" in refusal('photo.png', *out, '--device', 'gpu')
+    assert 'float16' in refusal('photo.png', *out, '--device', 'cpu', '--amp', 'fp16')
+    assert 'batch is 0' in refusal('photo.png', *out, '--batch', '0')
+    assert 'weights.pth is a checkpoint, not a picture; say --checkpoint' in refusal('weights.pth', *out)
 
 
 def test_bad_weights_are_one_message(project: Path, tmp_path: Path, capsys, monkeypatch) -> None:
@@ -218,7 +223,13 @@ def test_bad_weights_are_one_message(project: Path, tmp_path: Path, capsys, monk
         'page.pth': 'web page',
         'other.pth': 'does not fit',
     }.items():
-        command = ['predict', str(project / 'tiny.py'), str(tmp_path / name), str(tmp_path / 'photo.png')]
+        command = [
+            'predict',
+            str(project / 'tiny.py'),
+            str(tmp_path / 'photo.png'),
+            '--checkpoint',
+            str(tmp_path / name),
+        ]
         assert main('vit_adapter', [*command, '--device', 'cpu', '--out', str(tmp_path / 'out')]) == 2
         error = capsys.readouterr().err
         assert error.startswith('python -m vit_adapter: error: checkpoint')
@@ -235,8 +246,11 @@ def test_unexpected_errors_keep_their_trace(project: Path, tmp_path: Path) -> No
     (tmp_path / 'broken.py').write_text(f"_base_ = '{(project / 'tiny.py').as_posix()}'\nmodel = dict(type='NoSuch')\n")
     with pytest.raises(KeyError, match='NoSuch'):
         cv2.imwrite(str(tmp_path / 'photo.png'), picture(5, 6))
-        arguments = [str(tmp_path / 'broken.py'), str(project / 'tiny.pth'), str(tmp_path / 'photo.png')]
-        main('vit_adapter', ['predict', *arguments, '--out', str(tmp_path / 'out')])
+        arguments = [str(tmp_path / 'broken.py'), str(tmp_path / 'photo.png')]
+        main(
+            'vit_adapter',
+            ['predict', *arguments, '--checkpoint', str(project / 'tiny.pth'), '--out', str(tmp_path / 'out')],
+        )
 
 
 def test_resumed_training_is_training_without_a_break(tmp_path: Path) -> None:

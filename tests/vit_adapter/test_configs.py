@@ -166,7 +166,7 @@ def test_schedule(pair):
     assert ours.train_cfg.val_interval == original['evaluation']['interval']
     hooks = ours.default_hooks
     old = {**original['checkpoint_config'], 'save_best': original['evaluation']['save_best']}
-    assert plain(hooks.checkpoint) == {'type': 'CheckpointHook', **old}
+    assert plain(hooks.checkpoint) == {'type': 'SafeCheckpointHook', **old}
     assert hooks.logger.interval == original['log_config']['interval']
     for evaluator in (ours.val_evaluator, ours.test_evaluator):
         assert evaluator.iou_metrics == [original['evaluation']['metric']]

@@ -30,7 +30,8 @@ def test_too_few_iterations_are_reported_as_a_failure(tmp_path: Path, capsys) ->
     config = Config.fromfile(out / 'demo_config.py')
     assert config.train_cfg.max_iters == 2
     images = str(out / 'data' / 'images' / 'val')
-    command = ['predict', str(out / 'demo_config.py'), str(out / 'training' / 'iter_2.pth'), images, '--device', 'cpu']
+    checkpoint = str(out / 'training' / 'iter_2.pth')
+    command = ['predict', str(out / 'demo_config.py'), images, '--checkpoint', checkpoint, '--device', 'cpu']
     assert main('vit_adapter', [*command, '--out', str(tmp_path / 'predicted')]) == 0
     assert '3 of 3 images segmented' in capsys.readouterr().out
 

@@ -1,69 +1,123 @@
-"""Two processes on the CPU compute what one does."""
+"""Trainings of several processes: on two nodes, broken off while a checkpoint is written, resumed, divided."""
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
-import vit_adapter  # noqa: F401 (first: it prepares OpenMMLab's packages)
+import vit_adapter
 
+import pytest
 import torch
 
-from shared_ops.openmmlab.cli import main
 from support.tiny import run_command, write_config
 
-# Freezes batch norm, which sees other pictures in every process, and keeps the gradients of the first step.
-_HOOK = """
-import torch
-from mmengine.dist import get_rank
-from mmengine.hooks import Hook
-from mmseg.registry import HOOKS
+# Kills the process that writes checkpoints when the second one is written but has not got its name yet.
+_KILL = """
+import os
+import signal
 
+if os.environ.get('KILL') == '1':
+    calls = []
 
-@HOOKS.register_module()
-class SaveGradients(Hook):
-    def __init__(self, path):
-        self.path = path
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            os.ftruncate(descriptor, 1000)
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    def before_train(self, runner):
-        def save(optimizer, args, kwargs):
-            model = getattr(runner.model, 'module', runner.model)
-            gradients = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
-            torch.save(gradients, f'{self.path}_{get_rank()}.pth')
-
-        runner.optim_wrapper.optimizer.register_step_pre_hook(save)
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        for module in runner.model.modules():
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-                module.eval()
+    os.fsync = fsync
 """
+_OPTIONS = ('--launcher', 'pytorch', '--cfg-options', 'default_hooks.checkpoint.max_keep_ckpts=1')
+_PATIENCE = 1200  # seconds after which a training counts as hanging
 
 
-def arguments(config: Path, name: str, batch_size: int) -> list[str]:
-    """Return the arguments that train one step and write the gradients into files that begin with ``name``."""
-    options = [f'train_dataloader.batch_size={batch_size}', 'train_cfg.max_iters=1', 'randomness.seed=0']
-    hook = ['custom_hooks.0.type=SaveGradients', f'custom_hooks.0.path={name}']
-    return ['train', str(config), '--work-dir', f'work_{name}', '--cfg-options', *options, *hook]
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config with stochastic depth and a fixed seed."""
+    folder = tmp_path_factory.mktemp('distributed')
+    (folder / 'kill.py').write_text(_KILL)
+    config = write_config(folder / 'tiny.py', folder / 'data', drop=0.3, imports=('kill',))
+    config.write_text(config.read_text() + 'randomness = dict(seed=0)\n')
+    return folder
 
 
-def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / 'save_gradients.py').write_text(_HOOK)
-    config = write_config(tmp_path / 'tiny.py', tmp_path / 'data', imports=('save_gradients',))
-    result = run_command(
-        *arguments(config, 'together', batch_size=1), '--launcher', 'pytorch',
-        cwd=tmp_path, processes=2, env={'PYTHONPATH': str(tmp_path)},
-    )  # fmt: skip
+@pytest.fixture(scope='module')
+def two_nodes(folder: Path) -> Path:
+    """The work folder of a training that nothing disturbed, on two nodes with a process each."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        endpoint = f'127.0.0.1:{probe.getsockname()[1]}'
+    command = [
+        sys.executable, '-m', 'torch.distributed.run', '--nnodes=2', '--nproc-per-node=1', '--rdzv-backend=c10d',
+        f'--rdzv-endpoint={endpoint}', '--rdzv-id=tiny', '--local-addr=127.0.0.1',
+        '-m', 'vit_adapter', 'train', 'tiny.py', '--work-dir', 'nodes', *_OPTIONS,
+    ]  # fmt: skip
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': _path(folder)}
+    nodes = [
+        subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(2)
+    ]
+    try:
+        logs = [node.communicate(timeout=_PATIENCE)[0] for node in nodes]
+    finally:
+        for node in nodes:
+            node.kill()
+    assert [node.returncode for node in nodes] == [0, 0], '\n'.join(logs)
+    assert 'SyncBatchNorm layers became BatchNorm layers' in ''.join(logs)
+    return folder / 'nodes'
+
+
+@pytest.fixture(scope='module')
+def killed(folder: Path) -> Path:
+    """The work folder of a training whose first process was killed while it wrote the second checkpoint."""
+    environment = {'PYTHONPATH': _path(folder), 'KILL': '1'}
+    arguments = ['train', 'tiny.py', '--work-dir', 'killed', *_OPTIONS]
+    result = run_command(*arguments, cwd=folder, processes=2, env=environment, timeout=_PATIENCE)
+    assert result.returncode != 0
+    assert 'SIGKILL' in result.stderr
+    assert (folder / 'killed' / 'iter_4.pth.unfinished').stat().st_size == 1000
+    return folder / 'killed'
+
+
+def _path(folder: Path) -> str:
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get('PYTHONPATH')]))
+
+
+def _checkpoint(work: Path, iteration: int) -> dict:
+    return torch.load(work / f'iter_{iteration}.pth', weights_only=False)
+
+
+def test_what_was_saved_before_outlives_a_kill_and_training_goes_on_from_it(
+    folder: Path, two_nodes: Path, killed: Path
+) -> None:
+    assert [path.name for path in killed.glob('*.pth')] == ['iter_2.pth']
+    shutil.copytree(killed, folder / 'resumed')
+    arguments = ['train', 'tiny.py', '--work-dir', 'resumed', '--resume', *_OPTIONS]
+    result = run_command(*arguments, cwd=folder, processes=2, env={'PYTHONPATH': _path(folder)})
     assert result.returncode == 0, result.stderr
-    assert 'SyncBatchNorm layers became BatchNorm layers' in result.stdout + result.stderr
+    assert 'resumed epoch: 0, iter: 2' in result.stdout + result.stderr
+    assert sorted(path.name for path in (folder / 'resumed').glob('*.pth*')) == ['iter_4.pth']
+    resumed, expected = _checkpoint(folder / 'resumed', 4), _checkpoint(two_nodes, 4)
+    assert all(torch.equal(resumed['state_dict'][name], value) for name, value in expected['state_dict'].items())
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it
-    monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cpu')
-    assert main('vit_adapter', arguments(config, 'alone', batch_size=2)) == 0
 
-    first, second, alone = (torch.load(f'{name}.pth') for name in ('together_0', 'together_1', 'alone_0'))
-    assert first.keys() == second.keys() == alone.keys()
-    assert len(alone) > 100
-    scale = max(gradient.abs().max() for gradient in alone.values())
-    for name, expected in alone.items():
-        assert torch.equal(first[name], second[name])
-        torch.testing.assert_close(first[name], expected, rtol=1e-3, atol=1e-6 * float(scale), msg=name)
+def test_a_training_goes_on_with_divided_weights(folder: Path, two_nodes: Path, killed: Path) -> None:
+    """From a checkpoint of DDP, to one that DDP could go on from."""
+    shutil.copytree(killed, folder / 'divided')
+    base = vit_adapter.CONFIG_DIR / '_base_' / 'strategies' / 'fully_shard.py'
+    (folder / 'divided.py').write_text(f"_base_ = ['tiny.py', '{base.as_posix()}']\n")
+    arguments = ['train', 'divided.py', '--work-dir', 'divided', '--resume', *_OPTIONS]
+    result = run_command(*arguments, cwd=folder, processes=2, env={'PYTHONPATH': _path(folder)})
+    assert result.returncode == 0, result.stderr
+    divided, expected = _checkpoint(folder / 'divided', 4), _checkpoint(two_nodes, 4)
+    assert list(divided['state_dict']) == list(expected['state_dict'])
+    assert divided['optimizer']['param_groups'] == expected['optimizer']['param_groups']
+    for name, value in expected['state_dict'].items():
+        torch.testing.assert_close(divided['state_dict'][name], value, rtol=0, atol=1e-5, msg=name)
+    for number, state in expected['optimizer']['state'].items():
+        torch.testing.assert_close(divided['optimizer']['state'][number], state, rtol=1e-3, atol=1e-6)

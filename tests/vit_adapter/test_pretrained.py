@@ -178,7 +178,7 @@ def test_every_config_names_a_published_file() -> None:
 
     from mmengine import Config
 
-    from shared_ops.openmmlab.pretrained import PUBLISHED_IN
+    from shared_ops.openmmlab.zoo.starts import PUBLISHED_IN
 
     configs = sorted(vit_adapter.CONFIG_DIR.glob('[!_]*/*.py'))
     assert configs

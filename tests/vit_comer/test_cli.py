@@ -40,7 +40,13 @@ def test_train_and_predict(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
     cv2.imwrite(str(tmp_path / 'photo.png'), np.random.RandomState(0).randint(0, 256, (50, 70, 3)).astype(np.uint8))
-    command = ['predict', str(config), str(tmp_path / 'work' / 'iter_4.pth'), str(tmp_path / 'photo.png')]
+    command = [
+        'predict',
+        str(config),
+        str(tmp_path / 'photo.png'),
+        '--checkpoint',
+        str(tmp_path / 'work' / 'iter_4.pth'),
+    ]
     assert main('vit_comer', [*command, '--device', 'cpu', '--out', str(tmp_path / 'out')]) == 0
     labels = cv2.imread(str(tmp_path / 'out' / 'labels' / 'photo.png'), cv2.IMREAD_UNCHANGED)
     assert labels.shape == (50, 70) and labels.max() < 5

@@ -14,7 +14,7 @@ from mmseg.utils import register_all_modules
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from shared_ops.openmmlab.pretrained import PUBLISHED_IN
+from shared_ops.openmmlab.zoo.starts import PUBLISHED_IN
 
 SIZES = {'img_size': 64, 'patch_size': 16, 'embed_dim': 24, 'depth': 4, 'num_heads': 2}
 OF_THE_TRUNK = ('patch_embed.', 'pos_embed', 'blocks.')

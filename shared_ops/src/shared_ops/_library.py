@@ -94,6 +94,10 @@ def kernels_available(device_type: str) -> bool:
 
     Args:
         device_type: ``'cpu'`` or ``'cuda'``, as in ``torch.device(...).type``.
+
+    Example:
+        >>> kernels_available('no such device')
+        False
     """
     return failures.get(device_type, '') is None
 

@@ -50,6 +50,10 @@ class DCNv3(nn.Module):
 
     Raises:
         ValueError: a number or a name is none of these.
+
+    Example:
+        >>> DCNv3(channels=8, group=2)(torch.rand(1, 5, 6, 8)).shape
+        torch.Size([1, 5, 6, 8])
     """
 
     def __init__(

@@ -19,6 +19,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         A function for every operator, as ``run_decompositions`` takes them.
 
     Example:
+        >>> import shared_ops
         >>> module = shared_ops.DCNv3(8, group=2).eval()
         >>> program = torch.export.export(module, (torch.rand(1, 5, 6, 8),))
         >>> program = program.run_decompositions(shared_ops.decompositions())

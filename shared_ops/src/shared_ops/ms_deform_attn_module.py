@@ -30,6 +30,12 @@ class MSDeformAttn(nn.Module):
 
     Raises:
         ValueError: a number is not positive, or ``n_heads`` does not divide the channels.
+
+    Example:
+        >>> attention = MSDeformAttn(d_model=32, n_levels=2, n_heads=4)
+        >>> query, values = torch.rand(1, 5, 32), torch.rand(1, 4 * 6 + 2 * 3, 32)
+        >>> attention(query, torch.rand(1, 5, 1, 2), values, [(4, 6), (2, 3)], [0, 24]).shape
+        torch.Size([1, 5, 32])
     """
 
     def __init__(

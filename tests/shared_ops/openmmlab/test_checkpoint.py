@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -133,6 +134,14 @@ def test_files_of_other_kinds(tmp_path: Path, content: bytes, reason: str) -> No
     with pytest.raises(ValueError, match=r'other\.pth') as error:
         load_from_file(str(tmp_path / 'other.pth'))
     assert re.search(reason, str(error.value)), str(error.value)
+
+
+def test_an_archive_with_a_checkpoint_in_it(tmp_path: Path) -> None:
+    torch.save({'weight': torch.zeros(1)}, tmp_path / 'model.pth.tar')
+    with zipfile.ZipFile(tmp_path / 'published.zip', 'w') as archive:
+        archive.write(tmp_path / 'model.pth.tar', 'folder/model.pth.tar')
+    with pytest.raises(ValueError, match=r'is an archive that holds folder/model\.pth\.tar; unpack it'):
+        load_from_file(str(tmp_path / 'published.zip'))
 
 
 @pytest.mark.parametrize(

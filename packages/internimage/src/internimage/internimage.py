@@ -57,6 +57,12 @@ class InternImage(nn.Module):
 
     Raises:
         ValueError: arguments that do not fit each other.
+
+    Example:
+        >>> import torch
+        >>> backbone = InternImage(channels=16, depths=[1, 1, 1, 1], groups=[1, 2, 4, 8])
+        >>> [tuple(feature.shape) for feature in backbone(torch.rand(1, 3, 50, 66))]
+        [(1, 16, 13, 17), (1, 32, 7, 9), (1, 64, 4, 5), (1, 128, 2, 3)]
     """
 
     def __init__(

@@ -52,6 +52,13 @@ class ViTAdapter(InteractingViT):
 
     Raises:
         ValueError: arguments that do not fit each other.
+
+    Example:
+        >>> import torch
+        >>> parts = [[0, 0], [1, 1], [2, 2], [3, 3]]
+        >>> backbone = ViTAdapter(embed_dim=48, depth=4, num_heads=3, interaction_indexes=parts)
+        >>> [tuple(feature.shape) for feature in backbone(torch.rand(1, 3, 50, 66))]
+        [(1, 48, 13, 17), (1, 48, 7, 9), (1, 48, 4, 5), (1, 48, 2, 3)]
     """
 
     def __init__(

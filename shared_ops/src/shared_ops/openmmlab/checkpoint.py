@@ -6,11 +6,11 @@ where MMEngine would try again without it, and come out in the form that every e
 
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 from .messages import first_line
+from .zoo.addresses import file_name
+from .zoo.checkpoints import fetch
 
 # Where different programs keep the weights, the first that is there counts; a file without any is all weights.
 WEIGHTS = ('state_dict', 'model', 'module')
@@ -49,13 +51,18 @@ def load_from_file(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
 
 
 def load_from_web(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
-    """Read a checkpoint at an address (http, https), as :func:`load_from_file`; keep it in PyTorch's cache."""
-    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(filename).path).name)
-    if is_main_process() and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(filename, str(path))
+    """Read a checkpoint at an address (http, https), as :func:`load_from_file`; keep it in PyTorch's cache.
+
+    Raises:
+        DownloadError: it could not be downloaded; the message says what can be done.
+        ValueError: it is no checkpoint, is damaged, or asks for code to be run.
+    """
+    name = file_name(filename)
+    if is_main_process():
+        fetch(filename, name)
     barrier()
-    return as_checkpoint(read(path, map_location), filename)
+    # processes of a machine that does not share the first one's files fetch it too
+    return as_checkpoint(read(fetch(filename, name), map_location), filename)
 
 
 def register_loaders() -> None:
@@ -74,7 +81,11 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
     """
     if not path.is_file():
         what = 'is a folder' if path.is_dir() else 'does not exist'
-        raise FileNotFoundError(f'checkpoint {path} {what}; name a file')
+        # where the configs have what training starts from
+        advice = (
+            '; python -m PACKAGE download CONFIG --pretrained fetches it' if path.parent.name == 'pretrained' else ''
+        )
+        raise FileNotFoundError(f'checkpoint {path} {what}; name a file{advice}')
     with path.open('rb') as file:
         start = file.read(512).lstrip().lower()
     if not start:
@@ -83,6 +94,7 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
         raise ValueError(f'checkpoint {path} is a web page, not a checkpoint; download the file behind the page')
     if start.startswith(b'version https://git-lfs'):
         raise ValueError(f'checkpoint {path} is a pointer of Git LFS, not the file itself; run: git lfs pull')
+    _refuse_packed(path)
     try:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location=map_location, weights_only=True)
@@ -105,6 +117,18 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
         ) from error
 
 
+def _refuse_packed(path: Path) -> None:
+    """Refuse archives that checkpoints are published in. PyTorch's own files are archives too, of a ``data.pkl``."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if not any(Path(name).name in ('data.pkl', 'constants.pkl') for name in names):
+        raise ValueError(
+            f'checkpoint {path} is an archive that holds {", ".join(names[:3])}; unpack it and name the file in it'
+        )
+
+
 def as_checkpoint(content: Any, source: str) -> dict[str, Any]:
     """Bring what a file holds into MMEngine's form.
 
@@ -114,6 +138,11 @@ def as_checkpoint(content: Any, source: str) -> dict[str, Any]:
 
     Raises:
         ValueError: there are no weights in it.
+
+    Example:
+        >>> checkpoint = as_checkpoint({'model': {'module.weight': torch.zeros(1)}}, 'trained.pth')
+        >>> list(checkpoint['state_dict'])
+        ['weight']
     """
     if not isinstance(content, dict):
         raise ValueError(

@@ -4,7 +4,7 @@ import re
 
 
 def first_line(error: BaseException, telling: str = '') -> str:
-    """Return the first line of an error's message that says something.
+    r"""Return the first line of an error's message that says something.
 
     Args:
         error: the error.
@@ -12,6 +12,10 @@ def first_line(error: BaseException, telling: str = '') -> str:
 
     Returns:
         The line, or the error's type where it has no message.
+
+    Example:
+        >>> first_line(RuntimeError('Error(s) in loading:\n  size mismatch for weight'), telling='mismatch')
+        'size mismatch for weight'
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     preferred = [line for line in lines if re.search(telling, line)]

@@ -27,7 +27,9 @@ def prepare() -> None:
         distributed,
         layer_decay,
         resume,
+        safe_checkpoint_hook,
         segmentors,
+        sharding,
         transforms,
     )
     from .checkpoint import register_loaders

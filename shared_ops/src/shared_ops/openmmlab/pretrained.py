@@ -10,39 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoint import load_from_file, load_from_web
+from .zoo.addresses import is_address
+from .zoo.errors import DownloadError
+from .zoo.starts import PUBLISHED_IN
 
-_DEIT = 'https://dl.fbaipublicfiles.com/deit/'
-_VIT_ADAPTER = 'https://github.com/czczup/ViT-Adapter/releases/download/'
-# BEiT's own instructions name this address; ViT-Adapter's name an older one of the same files.
-_BEIT = 'https://github.com/addf400/files/releases/download/'
-# Files that the configs name, and the folders that they are published in.
-PUBLISHED_IN = {
-    'deit_tiny_patch16_224-a1311bcf.pth': _DEIT,
-    'deit_small_patch16_224-cd65a155.pth': _DEIT,
-    'deit_base_patch16_224-b5f2ef4d.pth': _DEIT,
-    'Ti_16-i21k-300ep-lr_0.001-aug_none-wd_0.03-do_0.0-sd_0.0--imagenet2012-steps_20k-lr_0.03-res_224.pth': (
-        _VIT_ADAPTER + 'v0.3.1/'
-    ),
-    'B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0--imagenet2012-steps_20k-lr_0.01-res_384.pth': (
-        _VIT_ADAPTER + 'v0.3.1/'
-    ),
-    'L_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.1-sd_0.1--imagenet2012-steps_20k-lr_0.01-res_384.pth': (
-        _VIT_ADAPTER + 'v0.1.6/'
-    ),
-    'beit_base_patch16_224_pt22k_ft22k.pth': _BEIT + 'v1.0/',
-    'beit_large_patch16_224_pt22k_ft22k.pth': _BEIT + 'v1.0/',
-    'beitv2_large_patch16_224_pt1k_ft21k.pth': _BEIT + 'BEiT-v2/',
-    'uni-perceiver-large-L24-H1024-224size-pretrained_converted.pth': _VIT_ADAPTER + 'v0.3.1/',
-}
+# What to say to a command so that training starts otherwise.
+_OTHERWISE = (
+    'start from other weights: --cfg-options model.pretrained=timm://NAME, or model.pretrained=None for random ones'
+)
 TIMM = 'timm://'
 
 
-def read_pretrained(source: str) -> Mapping[str, Tensor]:
+def read_pretrained(source: str, otherwise: str = _OTHERWISE) -> Mapping[str, Tensor]:
     """Read the weights of an ImageNet classifier.
 
     Args:
         source: a file of PyTorch (``.pth``) or of AugReg (``.npz``), an address (http, https), or ``timm://NAME``,
             which downloads the weights of timm's model of that name.
+        otherwise: how the config is told to start without them, for messages.
 
     Raises:
         FileNotFoundError: there is no such file; the message says where it is published.
@@ -51,17 +36,17 @@ def read_pretrained(source: str) -> Mapping[str, Tensor]:
     """
     if source.startswith(TIMM):
         return _read_timm(source.removeprefix(TIMM))
-    if source.startswith(('http://', 'https://')):
-        return _state_dict(load_from_web(source))
+    if is_address(source):
+        try:
+            return _state_dict(load_from_web(source))
+        except DownloadError as error:
+            raise DownloadError(f'{error}; or {otherwise}') from error
     path = Path(source).expanduser()
     if not path.is_file():
-        published = PUBLISHED_IN.get(path.name)
-        raise FileNotFoundError(
-            f'pretrained weights {source} do not exist; '
-            + (f'download {published}{path.name} to {path}' if published else 'name a file that does')
-            + ', or start from other weights: --cfg-options model.pretrained=timm://NAME, or model.pretrained=None '
-            'for random ones'
-        )
+        folder = PUBLISHED_IN.get(path.name)
+        command = 'python -m PACKAGE download CONFIG --pretrained'
+        advice = f'download {folder}{path.name} to {path} ({command} does)' if folder else 'name a file that does'
+        raise FileNotFoundError(f'pretrained weights {source} do not exist; {advice}, or {otherwise}')
     if path.suffix == '.npz':
         return _read_augreg(path)
     return _state_dict(load_from_file(source))

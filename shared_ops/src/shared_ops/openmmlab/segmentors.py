@@ -42,6 +42,9 @@ class CheckedEncoderDecoder(EncoderDecoder):  # type: ignore[misc]
     def encode_decode(self, inputs: torch.Tensor, batch_img_metas: list[dict[str, Any]]) -> torch.Tensor:
         """Return the scores of the classes ``[N, K, H, W]``, not softmaxed, at the size of ``inputs``.
 
+        In mixed precision they come out as float32: bfloat16 would make equals of the best classes of many a pixel once
+        the scores are resized.
+
         Args:
             inputs: images or crops of them, padded or not, ``[N, C, H, W]``.
             batch_img_metas: what is known of the images.
@@ -49,7 +52,7 @@ class CheckedEncoderDecoder(EncoderDecoder):  # type: ignore[misc]
         # Heads resize to the size that they find here, which is the image's where inputs are padded or cropped.
         size = {'img_shape': inputs.shape[2:], 'pad_shape': inputs.shape[2:]}
         scores: torch.Tensor = super().encode_decode(inputs, [{**meta, **size} for meta in batch_img_metas])
-        return scores
+        return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
 
     def _load_from_state_dict(
         self,

@@ -37,6 +37,11 @@ def pad_to_multiple(image: Tensor, divisor: int = 32) -> Tensor:
     """Pad ``image`` ``[N, C, H, W]`` with zeros on the right and at the bottom to multiples of ``divisor``.
 
     Zero is the mean colour of a normalized image. Sizes that are multiples already come back unchanged.
+
+    Example:
+        >>> import torch
+        >>> pad_to_multiple(torch.rand(1, 3, 40, 64)).shape
+        torch.Size([1, 3, 64, 64])
     """
     height, width = image.shape[-2:]
     # not -size % divisor: PyTorch's compiler stops at remainders of what is less than zero
@@ -47,7 +52,12 @@ def pad_to_multiple(image: Tensor, divisor: int = 32) -> Tensor:
 
 
 def pyramid_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the (h, w) of the maps of strides 4, 8, 16 and 32 that cover an image of ``height`` x ``width``."""
+    """Return the (h, w) of the maps of strides 4, 8, 16 and 32 that cover an image of ``height`` x ``width``.
+
+    Example:
+        >>> pyramid_sizes(250, 330)
+        [(63, 83), (32, 42), (16, 21), (8, 11)]
+    """
     return [(-(-height // stride), -(-width // stride)) for stride in STRIDES]
 
 

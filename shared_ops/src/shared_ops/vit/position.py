@@ -19,6 +19,11 @@ def resize_position_embedding(position_embedding: Tensor, grid: tuple[int, int],
 
     Raises:
         ValueError: ``position_embedding`` does not have ``grid_h*grid_w`` rows.
+
+    Example:
+        >>> import torch
+        >>> resize_position_embedding(torch.rand(1, 14 * 14, 8), grid=(14, 14), size=(32, 40)).shape
+        torch.Size([1, 1280, 8])
     """
     if position_embedding.shape[1] != grid[0] * grid[1]:
         raise ValueError(

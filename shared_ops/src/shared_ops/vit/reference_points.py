@@ -28,6 +28,11 @@ def reference_points(spatial_shapes: SpatialShapes, device: torch.device) -> Ten
     """Return the pixel centres ``[1, sum(h*w), 1, 2]`` of all levels, (x, y) in [0, 1], float32.
 
     They stay float32 in a float64 model as well, as in the originals (adapter_modules.py).
+
+    Example:
+        >>> reference_points([(1, 2)], torch.device('cpu')).squeeze()
+        tensor([[0.2500, 0.5000],
+                [0.7500, 0.5000]])
     """
     points = []
     for height, width in spatial_shapes:
@@ -39,7 +44,12 @@ def reference_points(spatial_shapes: SpatialShapes, device: torch.device) -> Ten
 
 
 def level_starts(spatial_shapes: SpatialShapes) -> list[int]:
-    """Return the first position of every level when levels lie one after another."""
+    """Return the first position of every level when levels lie one after another.
+
+    Example:
+        >>> level_starts([(4, 6), (2, 3)])
+        [0, 24]
+    """
     starts = [0]
     for height, width in spatial_shapes[:-1]:
         starts.append(starts[-1] + height * width)

@@ -27,6 +27,10 @@ def window_sizes(
 
     Raises:
         ValueError: a list has another length, or a block with windows has no size of them.
+
+    Example:
+        >>> window_sizes([True, False], 14, depth=2)
+        [14, None]
     """
     windowed = _per_block('window_attn', window_attn, depth)
     sizes = _per_block('window_size', window_size, depth)
@@ -45,6 +49,10 @@ def block_ranges(interaction_indexes: Sequence[Sequence[int]], depth: int) -> li
 
     Raises:
         ValueError: blocks are skipped, repeated or do not exist, or there is no interaction.
+
+    Example:
+        >>> block_ranges([[0, 2], [3, 5]], depth=6)
+        [slice(0, 3, None), slice(3, 6, None)]
     """
     ranges = [slice(part[0], part[-1] + 1) for part in interaction_indexes]
     stops = [part.stop for part in ranges]

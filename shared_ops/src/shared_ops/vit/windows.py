@@ -15,6 +15,14 @@ def cut_windows(tokens: Tensor, height: int, width: int, side: int) -> Tensor:
 
     Returns:
         ``[N * ceil(height/side) * ceil(width/side), side*side, C]``.
+
+    Example:
+        >>> import torch
+        >>> windows = cut_windows(torch.rand(1, 4 * 6, 8), height=4, width=6, side=3)
+        >>> windows.shape  # 2 x 2 windows: two rows of zeros fill the grid up
+        torch.Size([4, 9, 8])
+        >>> join_windows(windows, height=4, width=6, side=3).shape
+        torch.Size([1, 24, 8])
     """
     batch, _, dim = tokens.shape
     rows, columns = -(-height // side), -(-width // side)

@@ -16,8 +16,12 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 from ..distributed import cpu_process_group, wrapper_options
+from ..zoo.archives import CHECKPOINTS
+from ..zoo.checkpoints import checkpoint_of
+from ..zoo.starts import missing_start_files, published_address
 from .configs import Configs
 from .data import check_data
+from .old_style import refuse_old_config, refuse_old_options
 from .out_of_memory import advice_when_out_of_memory
 from .tensorboard import with_tensorboard
 
@@ -25,7 +29,8 @@ from .tensorboard import with_tensorboard
 _LOADERS = {'train': ('train_dataloader', 'val_dataloader'), 'test': ('test_dataloader',)}
 _HELP = {
     'train': '--tensorboard, which is not among the options below, logs for TensorBoard as well.\n',
-    'test': 'A config whose test_cfg is an AugmentedTestLoop, as in those named _ms, averages several views of every '
+    'test': 'Without a checkpoint the one that was published for the config is tested, downloaded if need be.\n'
+    'A config whose test_cfg is an AugmentedTestLoop, as in those named _ms, averages several views of every '
     'picture with and without --tta.\n',
 }
 
@@ -56,14 +61,18 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
         raise ValueError(f'{command} needs the config first, but got {arguments[0]!r}: {program} CONFIG [options]')
 
     path = configs.find(arguments[0])
+    refuse_old_options(command, arguments[1:])
     options, _ = _option_parser().parse_known_args(arguments[1:])
     config = Config.fromfile(path)
+    refuse_old_config(config, path)
     config.merge_from_dict(options.cfg_options)
     if command == 'train':
         _check_precision(options, config)
     _check_launcher(options.launcher, program)
     for loader in _LOADERS[command]:
         check_data(config, loader)
+    if command == 'train':
+        _check_start(config, configs.package, arguments[0])
 
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as around:
         if command == 'train':
@@ -71,12 +80,31 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
             if options.tensorboard:
                 path = with_tensorboard(path, Path(folder))
         rest = [argument for argument in arguments[1:] if command != 'train' or argument != '--tensorboard']
+        if command == 'test' and not _names_checkpoint(rest):
+            rest.insert(0, str(checkpoint_of(configs.package, arguments[0])))
         tool_arguments = [program, str(path), *rest]
         if options.launcher == 'pytorch' and get_device() == 'cpu':
             tool_arguments += ['--cfg-options', *(f'{key}={value}' for key, value in wrapper_options(config).items())]
             around.enter_context(cpu_process_group())
         _run(tool, tool_arguments)
     return 0
+
+
+def _check_start(config: Config, package: str, name: str) -> None:
+    for source in missing_start_files(config):
+        if published_address(Path(source).name, package):
+            raise FileNotFoundError(
+                f'{source}, which the training starts from, does not exist; `python -m {package} download {name} '
+                f'--pretrained` fetches it. --cfg-options model.pretrained=None load_from=None starts from random '
+                f'numbers'
+            )
+
+
+def _names_checkpoint(arguments: Sequence[str]) -> bool:
+    """Tell whether the arguments after the config name a file to test, which may stand behind options."""
+    if not arguments:
+        return False
+    return not arguments[0].startswith('-') or any(each.endswith(CHECKPOINTS) for each in arguments)
 
 
 def _tools_folder() -> Path:

@@ -4,6 +4,6 @@ Each module adds its parser with ``add(commands)``, where it sets ``run``: a fun
 package's configs, which returns the exit status. What takes time to import is imported there, when it runs.
 """
 
-from . import check, demo, listing, new, plot, predict, tools
+from . import check, compare, demo, download, listing, new, plot, predict, serve, tools
 
-COMMANDS = (listing, new, check, tools, plot, predict, demo)
+COMMANDS = (listing, download, new, check, tools, plot, predict, compare, serve, demo)

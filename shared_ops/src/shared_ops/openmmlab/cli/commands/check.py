@@ -34,8 +34,8 @@ def report(file: Path) -> int:
         1 if something has to be mended, else 0.
     """
     with contextlib.redirect_stdout(io.StringIO()):  # MMSegmentation's data sets print debugging lines
+        from ...inference.classes import dataset_meta
         from ...own_data.labels import check_config
-        from ..classes import dataset_meta
     from mmengine.config import Config
     from rich.console import Console
     from rich.progress import track

@@ -1,4 +1,4 @@
-"""``predict``: label maps and overlays of pictures."""
+"""``predict``: label maps and overlays of pictures and videos."""
 
 import argparse
 import contextlib
@@ -7,54 +7,67 @@ from pathlib import Path
 
 from ..configs import Configs
 from .config_argument import add_config
+from .model_options import add_model_options, check_model_options, load_segmenter
 
 
 def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     """Add the parser of ``predict``."""
-    from mmengine.config import DictAction
-
     predict = commands.add_parser(
         'predict',
-        help='write label maps and coloured overlays of pictures',
-        description='Segment pictures. DIR/labels gets the class index of every pixel, DIR/overlays the pictures with '
-        'the classes laid over them and a legend.',
-        epilog='Exit status: 0 if all pictures were segmented, 1 if some were skipped, 2 if none could be tried.',
+        help='write label maps and coloured overlays of pictures and videos',
+        description='Segment pictures and videos. DIR/labels gets the class index of every pixel, DIR/overlays the '
+        'pictures with the classes laid over them and a legend, DIR/classes.json what the indices mean.',
+        epilog='Exit status: 0 if all was segmented, 1 if something was skipped, 2 if nothing could be tried.',
     )
     add_config(predict)
-    predict.add_argument('checkpoint', metavar='CHECKPOINT', help='file with the weights of the model')
     predict.add_argument(
         'images',
         metavar='IMAGES',
         nargs='+',
-        help="image files, folders, which are searched for images at any depth, and patterns such as '**/*.jpg'",
+        help="image and video files, folders, which are searched for images at any depth, and patterns like '**/*.jpg'",
     )
     predict.add_argument('--out', metavar='DIR', type=Path, required=True, help='folder to write into')
-    predict.add_argument('--device', help='such as cpu, cuda or cuda:1 (default: cuda where there is one)')
+    predict.add_argument(
+        '--checkpoint', metavar='FILE', help='the weights (default: the published ones, downloaded once)'
+    )
+    add_model_options(predict)
+    predict.add_argument(
+        '--batch',
+        metavar='N',
+        type=int,
+        default=1,
+        help='up to N pictures of the same size go through the model together (default: %(default)s)',
+    )
     predict.add_argument(
         '--opacity', type=float, default=0.5, help='of the colours over the picture, 0 to 1 (default: %(default)s)'
     )
     predict.add_argument(
-        '--cfg-options',
-        metavar='KEY=VALUE',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='settings of the config to change, such as model.test_cfg.mode=whole',
+        '--save-logits',
+        action='store_true',
+        help='also write the scores of every class, float16 [classes, height, width], to DIR/logits/NAME.npy: 300 '
+        'bytes a pixel for 150 classes',
+    )
+    predict.add_argument(
+        '--frame-labels', action='store_true', help='also write a label map for every frame of a video'
+    )
+    predict.add_argument(
+        '--skip-existing', action='store_true', help='leave out what has its results already, to go on after a break'
     )
     predict.set_defaults(run=_predict)
 
 
 def _predict(options: argparse.Namespace, configs: Configs) -> int:
+    configs.find(options.config)  # a name with a slip of the pen is told before anything else
     # MMSegmentation prints debugging lines when it is imported
     with contextlib.redirect_stdout(io.StringIO()):
+        from ...inference.results import Wanted
         from ..predict import predict
 
+    check_model_options(options)
     return predict(
-        configs.find(options.config),
-        options.checkpoint,
+        lambda: load_segmenter(options, configs, options.config, options.checkpoint),
         options.images,
-        options.out,
-        device=options.device,
-        opacity=options.opacity,
-        cfg_options=options.cfg_options,
+        Wanted(options.out, options.opacity, options.save_logits, options.frame_labels),
+        batch=options.batch,
+        skip_existing=options.skip_existing,
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared_ops.openmmlab.cli.images import FoundImage, find_images, output_names
+from shared_ops.openmmlab.inference.images import FoundImage, find_images, output_names
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Pictures found by file, folder and pattern, and the names that their results get."""
+"""Pictures and videos found by file, folder and pattern, and the names that their results get."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .video import is_video
+
 SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.jp2', '.png', '.ppm', '.pgm', '.tif', '.tiff', '.webp'})
+_CHECKPOINTS = ('.pth', '.pth.tar', '.pt', '.ckpt')
 
 
 @dataclass(frozen=True)
 class FoundImage:
-    """A picture to segment.
+    """A picture, or a video, to segment.
 
     Attributes:
         path: the file, absolute.
@@ -26,19 +29,21 @@ class FoundImage:
 
 
 def find_images(arguments: Sequence[str], except_below: Path) -> list[FoundImage]:
-    """Find the pictures that the arguments mean, each once.
+    """Find the pictures and videos that the arguments mean, each once.
 
     Args:
-        arguments: files, which are taken whatever their names end in; folders, which are searched at any depth;
-            patterns of :mod:`glob`, in which ``**`` stands for any folders.
+        arguments: files, which are taken whatever their names end in; folders, which are searched for pictures, not
+            for videos, at any depth; patterns of :mod:`glob`, in which ``**`` stands for any folders.
         except_below: a folder of results: what lies in it is taken only where it is named as a file.
 
     Raises:
-        ValueError: an argument means no picture.
+        ValueError: an argument means no picture, or is a checkpoint.
     """
     found: dict[Path, FoundImage] = {}
     results = Path(os.path.abspath(except_below))
     for argument in arguments:
+        if argument.endswith(_CHECKPOINTS):
+            raise ValueError(f'{argument} is a checkpoint, not a picture; say --checkpoint {argument}')
         images = list(_find(argument, results))
         if not images:
             raise ValueError(f'no images at {argument!r}: {_why_none(argument)}')
@@ -86,7 +91,7 @@ def _find(argument: str, results: Path) -> Iterator[FoundImage]:
         for match in sorted(map(Path, glob.glob(os.fspath(path), recursive=True))):
             if match.is_dir() and path.name != '**':
                 yield from _search(match, base, results)
-            elif _is_image(match) and results not in match.parents:
+            elif (_is_image(match) or (is_video(match) and match.is_file())) and results not in match.parents:
                 yield FoundImage(match, match.relative_to(base))
 
 

@@ -19,7 +19,7 @@ Image = NDArray[np.uint8]
 
 # A picture whose longer side is shorter than this is enlarged, by a whole number, so that a legend fits its width.
 _SHORTEST = 480
-_PAPER, _INK, _FAINT = '#ffffff', '#24292f', '#6b737c'
+PAPER, INK, FAINT = '#ffffff', '#24292f', '#6b737c'
 
 
 def draw_overlay(picture: Image, labels: NDArray[Any], classes: Classes, opacity: float) -> Image:
@@ -35,9 +35,10 @@ def draw_overlay(picture: Image, labels: NDArray[Any], classes: Classes, opacity
         uint8 ``[H', W', 3]`` (RGB): larger than the picture by the legend, and where it is small by a whole factor.
     """
     blended = blend(picture, labels, classes.palette, opacity)
+    areas = np.bincount(labels.ravel(), minlength=len(classes.names))
     scale = math.ceil(_SHORTEST / max(picture.shape[:2]))
     enlarged = blended.repeat(scale, axis=0).repeat(scale, axis=1)
-    legend = draw_legend(labels, classes, enlarged.shape)
+    legend = draw_legend(areas, classes, enlarged.shape)
     width = max(enlarged.shape[1], legend.shape[1])
     return np.concatenate([_center(enlarged, width), _center(legend, width)], axis=0)
 
@@ -47,24 +48,36 @@ def blend(picture: Image, labels: NDArray[Any], palette: Image, opacity: float) 
     return cv2.addWeighted(picture, 1 - opacity, palette[labels], opacity, 0).astype(np.uint8, copy=False)
 
 
-def draw_legend(labels: NDArray[Any], classes: Classes, picture_shape: tuple[int, ...]) -> Image:
-    """Draw colour, name and share of every class that is present, in columns below a picture.
+def draw_legend(areas: NDArray[np.int64], classes: Classes, picture_shape: tuple[int, ...]) -> Image:
+    """Draw the legend that stands under a picture; its text grows with the picture, which is looked at as a whole.
 
     Args:
-        labels: index of the class of every pixel, ``[H, W]``.
+        areas: number of pixels of every class, at least one of them more than 0.
         classes: what the indices mean.
-        picture_shape: height and width in pixels of what the legend stands under.
+        picture_shape: height and width of the picture in pixels.
 
     Returns:
-        uint8 ``[H', W', 3]``: as wide as the picture, or wider where an entry needs it.
+        uint8 ``[H', W', 3]`` (RGB): as wide as the picture, or wider where an entry needs it.
     """
-    present, counts = np.unique(labels, return_counts=True)
-    order = np.argsort(-counts, kind='stable')
-    entries = [(classes.names[index], classes.palette[index]) for index in present[order]]
-    shares = [_percent(count / labels.size) for count in counts[order]]
+    return draw_entries(areas, classes, picture_shape[1], max(13.0, 0.016 * max(picture_shape[:2])))
 
-    # text grows with the picture, which is looked at as a whole
-    size = max(13.0, 0.016 * max(picture_shape[:2]))
+
+def draw_entries(areas: NDArray[np.int64], classes: Classes, width: int, size: float) -> Image:
+    """Draw colour, name and share of every class that is present, by area, in columns.
+
+    Args:
+        areas: number of pixels of every class, at least one of them more than 0.
+        classes: what the indices mean.
+        width: of the legend in pixels, if that is enough for an entry.
+        size: of the text in pixels.
+
+    Returns:
+        uint8 ``[H', W', 3]`` (RGB).
+    """
+    order = [index for index in np.argsort(-areas, kind='stable') if areas[index]]
+    entries = [(classes.names[index], classes.palette[index]) for index in order]
+    shares = [_percent(areas[index] / areas.sum()) for index in order]
+
     font = FontProperties(size=size)
     ruler = FigureCanvasAgg(Figure(dpi=72)).get_renderer()  # a point is a pixel
     name_width = max(ruler.get_text_width_height_descent(name, font, False)[0] for name, _ in entries)
@@ -72,12 +85,12 @@ def draw_legend(labels: NDArray[Any], classes: Classes, picture_shape: tuple[int
     swatch, gap, line = 1.6 * size, 0.6 * size, 1.75 * size
     column = swatch + gap + share_width + gap + name_width + 2 * gap
 
-    width = max(picture_shape[1], math.ceil(column + 2 * gap))
+    width = max(width, math.ceil(column + 2 * gap))
     columns = min(int((width - 2 * gap) // column), len(entries))
     rows = math.ceil(len(entries) / columns)
     height = math.ceil(rows * line + 2 * gap)
 
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor=_PAPER)
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor=PAPER)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
@@ -85,12 +98,12 @@ def draw_legend(labels: NDArray[Any], classes: Classes, picture_shape: tuple[int
         across, down = divmod(number, rows)
         x, middle = 2 * gap + across * column, gap + (down + 0.5) * line
         axes.add_patch(
-            Rectangle((x, middle - 0.55 * size), swatch, 1.1 * size, facecolor=color / 255, edgecolor=_FAINT, lw=0.5)
+            Rectangle((x, middle - 0.55 * size), swatch, 1.1 * size, facecolor=color / 255, edgecolor=FAINT, lw=0.5)
         )
         style: dict[str, Any] = {'fontproperties': font, 'verticalalignment': 'center_baseline', 'parse_math': False}
         x += swatch + gap + share_width
-        axes.text(x, middle, share, color=_FAINT, horizontalalignment='right', **style)
-        axes.text(x + gap, middle, name, color=_INK, **style)
+        axes.text(x, middle, share, color=FAINT, horizontalalignment='right', **style)
+        axes.text(x + gap, middle, name, color=INK, **style)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
 

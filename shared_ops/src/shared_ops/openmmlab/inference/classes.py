@@ -50,15 +50,24 @@ def classes_of(model: Any, config: Config) -> Classes:
     return Classes([f'class {index}' for index in range(number)], _spread_colors(number))
 
 
-def dataset_meta(config: Config) -> dict[str, Any]:
-    """Return class names and palette of the config's test data set, whose files are not looked at."""
+def tested_on(config: Config) -> tuple[dict[str, Any], Any]:
+    """Return the settings of the data set that a config is tested on, and its class; its files are not looked at.
+
+    Args:
+        config: whose ``test_dataloader`` may be missing: then there are no settings and no class.
+    """
     dataset = (config.get('test_dataloader') or {}).get('dataset')
     while isinstance(dataset, dict) and 'dataset' in dataset:  # RepeatDataset and its like
         dataset = dataset['dataset']
     if not isinstance(dataset, dict):
-        return {}
+        return {}, None
     kind = dataset.get('type')
-    registered = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return dataset, DATASETS.get(kind) if isinstance(kind, str) else kind
+
+
+def dataset_meta(config: Config) -> dict[str, Any]:
+    """Return class names and palette of the config's test data set, whose files are not looked at."""
+    dataset, registered = tested_on(config)
     return {**getattr(registered, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
 
 

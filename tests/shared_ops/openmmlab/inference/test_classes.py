@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 from mmengine.config import Config
 
-from shared_ops.openmmlab.cli.classes import classes_of
+from shared_ops.openmmlab.inference.classes import classes_of
 
 
 def config(**dataset) -> Config:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from shared_ops.openmmlab.cli.classes import Classes
-from shared_ops.openmmlab.cli.overlay import blend, draw_overlay
+from shared_ops.openmmlab.inference.classes import Classes
+from shared_ops.openmmlab.inference.overlay import blend, draw_overlay
 
 CLASSES = Classes(
     ['sky', 'a class with a rather long name', '$5', 'never there'],

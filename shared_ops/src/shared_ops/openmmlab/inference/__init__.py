@@ -1,0 +1,1 @@
+"""Pictures in, label maps out: what ``predict``, ``compare`` and ``serve`` have in common."""

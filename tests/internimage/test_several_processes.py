@@ -1,0 +1,14 @@
+"""Two processes compute together what one does: with DDP, and with the weights divided between them."""
+
+from pathlib import Path
+
+import internimage  # noqa: F401 (first: it prepares OpenMMLab's packages)
+
+from support.several_processes import check_two_processes
+from support.tiny import write_config
+
+
+def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
+    check_two_processes(
+        write_config(tmp_path / 'tiny.py', tmp_path / 'data', package='internimage'), tmp_path, 'internimage'
+    )
