@@ -27,7 +27,7 @@ PROJECTS = {
     'internimage': 'packages/internimage',
 }
 PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
-TEST_TOOLS = ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'numpy']
+TEST_TOOLS = ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'numpy', 'tensorboard']
 # What programs are exported to; setuptools is for the compiler of PyTorch before 2.11 and for setup.py.
 EXPORT_TOOLS = ['onnx', 'onnxscript', 'onnxruntime', 'setuptools']
 # Left in a source folder by editable installs and builds, or run from there: no part of what is built.
@@ -150,7 +150,10 @@ def tests(session: nox.Session, package: str) -> None:
     for other in set(PACKAGES) - {package}:
         found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
         session.run('python', '-I', '-c', found, silent=True)
-    run_tests(session, *paths, REQUIRE_KERNELS='1', REQUIRE_MMDET='1', SHARED_OPS_REQUIRE_KERNELS='1')
+    run_tests(
+        session, *paths,
+        REQUIRE_KERNELS='1', REQUIRE_MMDET='1', REQUIRE_TENSORBOARD='1', SHARED_OPS_REQUIRE_KERNELS='1',
+    )  # fmt: skip
 
 
 # Names of the browser that the page of `serve` is tested in.
@@ -266,7 +269,7 @@ def bench_backbones(session: nox.Session) -> None:
 
 @nox.session
 def readme(session: nox.Session) -> None:
-    """Run every command of the README, in order, in a copy of the repository."""
+    """Run the commands and examples of all documents in a copy of the repository (after --: files of some, --write)."""
     for package in PACKAGES:
         install_wheels(session, package, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
