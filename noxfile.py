@@ -27,7 +27,7 @@ PROJECTS = {
     'internimage': 'packages/internimage',
 }
 PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
-TEST_TOOLS = ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'numpy']
+TEST_TOOLS = ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'numpy', 'tensorboard']
 # What programs are exported to; setuptools is for the compiler of PyTorch before 2.11 and for setup.py.
 EXPORT_TOOLS = ['onnx', 'onnxscript', 'onnxruntime', 'setuptools']
 # Left in a source folder by editable installs and builds, or run from there: no part of what is built.
@@ -150,7 +150,10 @@ def tests(session: nox.Session, package: str) -> None:
     for other in set(PACKAGES) - {package}:
         found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
         session.run('python', '-I', '-c', found, silent=True)
-    run_tests(session, *paths, REQUIRE_KERNELS='1', REQUIRE_MMDET='1', SHARED_OPS_REQUIRE_KERNELS='1')
+    run_tests(
+        session, *paths,
+        REQUIRE_KERNELS='1', REQUIRE_MMDET='1', REQUIRE_TENSORBOARD='1', SHARED_OPS_REQUIRE_KERNELS='1',
+    )  # fmt: skip
 
 
 # Names of the browser that the page of `serve` is tested in.
@@ -301,7 +304,7 @@ class Stack:
         'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'onedl-mim', 'timm',
     )  # fmt: skip
     options: tuple[str, ...] = ()
-    # names of tests that run there besides COMPAT_TESTS
+    # names of tests that run there besides those of READING
     tests: tuple[str, ...] = ()
 
 
@@ -318,22 +321,23 @@ ORIGINAL = {
         'timm', 'ftfy', 'regex',
     ),
 }  # fmt: skip
+# Names of tests of what every stack can break: how configs, checkpoints, data and commands are read.
+READING = (
+    'augmented_configs', 'checkpoint', 'cli', 'configs', 'data', 'optimizer', 'pipelines', 'registry', 'state_dict',
+    'weights',
+)  # fmt: skip
+# What OpenMMLab's parts and PyTorch compute in our models, against the originals' numbers.
+NUMBERS = ('end_to_end', 'forward', 'mask2former', 'train_step')
 # What is plain PyTorch: the operators, with the file that passes in `ops` too, and the backbones.
 PLAIN = ('library', 'torch', 'modules_torch', 'goldens', 'half_types', 'decompositions', 'every_backbone', 'backbone')
 # Every Python, both ends of PyTorch with both lines of OpenMMLab; .github/docs/versions.md says what was run by hand.
 STACKS = {
-    'onedl-3.10': Stack(python='3.10', torch=OLDEST, tests=PLAIN),
-    'onedl-3.13': Stack(python='3.13', torch=NEWEST),
+    'onedl-3.10': Stack(python='3.10', torch=OLDEST, tests=(*NUMBERS, *PLAIN)),
+    'onedl-3.13': Stack(python='3.13', torch=NEWEST, tests=('mim',)),
     'openmmlab-3.11': Stack(python='3.11', torch=NEWEST, **ORIGINAL),
     'openmmlab-3.12': Stack(python='3.12', torch=OLDEST, **ORIGINAL),
-    'openmmlab-3.13': Stack(python='3.13', torch=NEWEST, **ORIGINAL),
+    'openmmlab-3.13': Stack(python='3.13', torch=NEWEST, tests=(*NUMBERS, 'mim'), **ORIGINAL),
 }
-# Names of the packages' tests of what a stack can break: how configs, checkpoints, data and commands are read, and
-# what OpenMMLab's parts compute in a model and in a training step of ours. The rest of the tests is for `tests`.
-COMPAT_TESTS = (
-    'augmented_configs', 'checkpoint', 'cli', 'configs', 'data', 'end_to_end', 'forward', 'mask2former', 'mim',
-    'optimizer', 'pipelines', 'registry', 'state_dict', 'train_step', 'weights',
-)  # fmt: skip
 
 
 @nox.session
@@ -346,7 +350,7 @@ def compat(session: nox.Session, stack: str) -> None:
     # --no-deps: the wheels ask for the maintained line, and the two lines cannot lie side by side
     session.install('--no-deps', *(f'{build_wheel(session, name)}' for name in PROJECTS))
     session.install(*TEST_TOOLS)
-    names = (*COMPAT_TESTS, *versions.tests)
+    names = (*READING, *versions.tests)
     files = sorted(str(file) for name in names for file in Path('tests').rglob(f'test_{name}.py'))
     # what is compared in float32 is not compared in float64 once more
     run_tests(

@@ -159,6 +159,16 @@ def amp_on_a_cpu() -> str:
     return command_message('train', CONFIG, '--amp')
 
 
+def out_of_memory() -> str:
+    from shared_ops.openmmlab.cli.out_of_memory import advice_when_out_of_memory
+
+    def train() -> None:
+        with advice_when_out_of_memory(Config.fromfile(vit_adapter.CONFIG_DIR / 'ade20k' / f'{CONFIG}.py')):
+            raise torch.OutOfMemoryError('CUDA out of memory.')
+
+    return message_of(train)
+
+
 def torchrun_without_launcher() -> str:
     with variables(WORLD_SIZE='2', TORCHELASTIC_RUN_ID='none'):
         return command_message('train', CONFIG)

@@ -19,7 +19,7 @@ OPENMMLAB = {
     'shared_ops',
 }  # fmt: skip
 MASK2FORMER = OPENMMLAB | {'mmdet'}
-SERVE = OPENMMLAB | {'starlette', 'uvicorn', 'PIL'}
+SERVE = OPENMMLAB | {'starlette', 'uvicorn'}
 MODELS = {'torch', 'timm', 'mmengine', 'mmseg.registry', 'mmseg.datasets', 'mmcv.transforms', 'shared_ops'}
 
 
