@@ -170,14 +170,17 @@ def _compare(rank: int, config: Path, folder: Path) -> dict[str, Any]:
         torch.save({'state_dict': state, 'optimizer': optimizer_state}, folder / 'sharded.pth')
     torch.distributed.barrier()
 
-    # what was saved goes on in a model that is divided anew, and in one that is not divided
+    # what was saved goes on in a model that is divided anew, and computes activations again in the backward
     saved = torch.load(folder / 'sharded.pth')
     resumed = shard(copy.deepcopy(start))
+    for module in resumed.modules():
+        if hasattr(module, 'with_cp'):
+            module.with_cp = True
     resumed.load_state_dict(saved['state_dict'])
     resumed_optimizer = _optimizer(resumed)
     resumed_optimizer.load_state_dict(load_full_optimizer_state(resumed_optimizer, saved['optimizer']))
-    report['resumed_losses'] = _two_processes(resumed, batch, 1, resumed_optimizer)[0]
-    report['continued_losses'] = _two_processes(sharded, batch, 1, sharded_optimizer)[0]
+    report['resumed_losses'] = _two_processes(resumed, batch, 2, resumed_optimizer)[0]
+    report['continued_losses'] = _two_processes(sharded, batch, 2, sharded_optimizer)[0]
 
     half = shard(copy.deepcopy(start).float(), param_dtype=torch.bfloat16)
     batch.images = batch.images.float()

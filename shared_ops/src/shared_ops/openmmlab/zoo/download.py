@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
@@ -134,7 +134,11 @@ def _locked(target: Path) -> Iterator[None]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         holder = FileLock(lock)
-        holder.acquire()
+        try:
+            holder.acquire(timeout=0)
+        except Timeout:
+            _console().print(f'another process is downloading {target}; waiting for it', markup=False)
+            holder.acquire()
     except OSError as error:
         raise DownloadError(
             f'{target.parent} cannot be written: {error.strerror}; name another folder (--out, or TORCH_HOME for the '
@@ -151,9 +155,13 @@ def _locked(target: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _progress(address: str) -> Iterator[Report]:
     # the address has a line of its own: beside it no bar would have room
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = _console()
     console.print(f'downloading {address}', markup=False)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task('', total=None)
         yield lambda have, length: progress.update(task, completed=have, total=length)
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
