@@ -15,7 +15,8 @@ PACKAGES = {path.name: path / 'src' / path.name for path in sorted((ROOT / 'pack
 OPERATORS = {'torch'}
 VIT = {'torch', 'timm.layers', 'shared_ops'}
 OPENMMLAB = {
-    'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'PIL', 'matplotlib', 'rich', 'shared_ops',
+    'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'PIL', 'matplotlib', 'rich', 'filelock',
+    'shared_ops',
 }  # fmt: skip
 MASK2FORMER = OPENMMLAB | {'mmdet'}
 SERVE = OPENMMLAB | {'starlette', 'uvicorn'}

@@ -149,6 +149,24 @@ def test_predict_writes_labels_and_overlays(project: Path, tmp_path: Path) -> No
     assert {path.relative_to(overlays).as_posix() for path in overlays.rglob('*.png')} == set(labels)
 
 
+def test_published_weights_are_had_without_being_named(project: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    from shared_ops.openmmlab import zoo
+
+    asked = []
+    monkeypatch.setattr(zoo, 'checkpoint_of', lambda *names: asked.append(names) or project / 'tiny.pth')
+    cv2.imwrite(str(tmp_path / 'photo.png'), picture(50, 70))
+    config, photo = str(project / 'tiny.py'), str(tmp_path / 'photo.png')
+    assert main('vit_adapter', ['predict', config, photo, '--out', str(tmp_path / 'out'), '--device', 'cpu']) == 0
+    models = [config, f'{config}={project / "tiny.pth"}']
+    assert (
+        main('vit_adapter', ['compare', photo, *models, '--out', str(tmp_path / 'sheet.png'), '--device', 'cpu']) == 0
+    )
+    assert asked == [('vit_adapter', config)] * 2
+    assert cv2.imread(str(tmp_path / 'sheet.png')) is not None
+    out = capsys.readouterr().out
+    assert 'tiny (published): ' in out and 'tiny (tiny): ' in out and 'they disagree in 0.0% of the pixels' in out
+
+
 def test_predict_is_what_mmsegmentation_predicts(project: Path, tmp_path: Path) -> None:
     from mmseg.apis import inference_model, init_model
 

@@ -31,6 +31,18 @@ def test_a_folder_is_searched_at_any_depth(folder: Path) -> None:
     assert find('b') == {'b/[1].png': '[1]', 'b/one.jpg': 'one', 'b/deep/three.tif': 'deep/three'}
 
 
+def test_videos_are_taken_where_they_are_named(folder: Path) -> None:
+    (folder / 'b' / 'clip.mp4').touch()
+    assert 'b/clip.mp4' not in find('b')
+    assert list(find('b/clip.mp4')) == list(find('b/*.mp4')) == ['b/clip.mp4']
+
+
+@pytest.mark.parametrize('name', ['weights.pth', 'old/weights.pth.tar'])
+def test_a_checkpoint_is_no_picture(folder: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=f'{name} is a checkpoint, not a picture; say --checkpoint {name}'):
+        find('b', name)
+
+
 def test_results_in_a_searched_folder_are_left_out(folder: Path) -> None:
     assert 'out/labels/one.png' not in find('.')
     assert 'out/labels/one.png' not in find('**/*.png')
