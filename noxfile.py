@@ -27,7 +27,7 @@ PROJECTS = {
     'internimage': 'packages/internimage',
 }
 PACKAGES = [name for name in PROJECTS if name != 'shared_ops']
-TEST_TOOLS = ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'numpy']
+TEST_TOOLS = ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'numpy', 'tensorboard']
 # What programs are exported to; setuptools is for the compiler of PyTorch before 2.11 and for setup.py.
 EXPORT_TOOLS = ['onnx', 'onnxscript', 'onnxruntime', 'setuptools']
 # Left in a source folder by editable installs and builds, or run from there: no part of what is built.
@@ -150,7 +150,10 @@ def tests(session: nox.Session, package: str) -> None:
     for other in set(PACKAGES) - {package}:
         found = f'import importlib.util as u, sys; sys.exit(u.find_spec({other!r}) is not None)'
         session.run('python', '-I', '-c', found, silent=True)
-    run_tests(session, *paths, REQUIRE_KERNELS='1', REQUIRE_MMDET='1', SHARED_OPS_REQUIRE_KERNELS='1')
+    run_tests(
+        session, *paths,
+        REQUIRE_KERNELS='1', REQUIRE_MMDET='1', REQUIRE_TENSORBOARD='1', SHARED_OPS_REQUIRE_KERNELS='1',
+    )  # fmt: skip
 
 
 # Names of the browser that the page of `serve` is tested in.
@@ -229,7 +232,7 @@ def sanitize(session: nox.Session) -> None:
     ]
     # --capture=sys: what they find goes to the file descriptor, right before the end of the process
     run_tests(
-        session, 'tests/shared_ops/ops', '--capture=sys',
+        session, 'tests/shared_ops/ops', '--capture=sys', '--max-worker-restart', '0',
         LD_PRELOAD=' '.join(runtimes), ASAN_OPTIONS='detect_leaks=0', UBSAN_OPTIONS='print_stacktrace=1',
         REQUIRE_KERNELS='1', SHARED_OPS_REQUIRE_KERNELS='1',
     )  # fmt: skip
@@ -266,7 +269,7 @@ def bench_backbones(session: nox.Session) -> None:
 
 @nox.session
 def readme(session: nox.Session) -> None:
-    """Run every command of the README, in order, in a copy of the repository."""
+    """Run the commands and examples of all documents in a copy of the repository (after --: files of some, --write)."""
     for package in PACKAGES:
         install_wheels(session, package, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
@@ -297,42 +300,44 @@ class Stack:
     torch: tuple[str, ...]
     # installed with torch, before the rest, so that what is built from source finds it
     build_tools: tuple[str, ...] = ()
-    openmmlab: tuple[str, ...] = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'timm')
-    mim: tuple[str, ...] = ('onedl-mim',)
+    openmmlab: tuple[str, ...] = (
+        'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'onedl-mim', 'timm',
+    )  # fmt: skip
     options: tuple[str, ...] = ()
-    # names of tests that run there besides COMPAT_TESTS
+    # names of tests that run there besides those of READING
     tests: tuple[str, ...] = ()
 
 
 NEWEST = ('torch', 'torchvision')
 OLDEST = ('torch==2.10.*', 'torchvision==0.25.*')
 # OpenMMLab's own releases. mmcv-lite is built from source, and its setup needs pkg_resources, which setuptools 82
-# dropped; mmseg:: bases need it at run time too, and so does mim, whose openxlab would bring setuptools 60.
+# dropped; mmseg:: bases need it at run time too, and so does openmim, whose openxlab would bring setuptools 60.
 SETUPTOOLS = 'setuptools>=70,<82'
 ORIGINAL = {
     'build_tools': (SETUPTOOLS, 'wheel'),
-    'openmmlab': (
-        'mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'mmdet==3.3.0', 'timm', 'ftfy', 'regex',
-    ),
-    'mim': ('openmim==0.3.9', SETUPTOOLS),
     'options': ('--no-build-isolation',),
+    'openmmlab': (
+        'mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmsegmentation==1.2.2', 'mmdet==3.3.0', 'openmim==0.3.9', SETUPTOOLS,
+        'timm', 'ftfy', 'regex',
+    ),
 }  # fmt: skip
+# Names of tests of what every stack can break: how configs, checkpoints, data and commands are read.
+READING = (
+    'augmented_configs', 'checkpoint', 'cli', 'configs', 'data', 'optimizer', 'pipelines', 'registry', 'state_dict',
+    'weights',
+)  # fmt: skip
+# What OpenMMLab's parts and PyTorch compute in our models, against the originals' numbers.
+NUMBERS = ('end_to_end', 'forward', 'mask2former', 'train_step')
 # What is plain PyTorch: the operators, with the file that passes in `ops` too, and the backbones.
 PLAIN = ('library', 'torch', 'modules_torch', 'goldens', 'half_types', 'decompositions', 'every_backbone', 'backbone')
 # Every Python, both ends of PyTorch with both lines of OpenMMLab; .github/docs/versions.md says what was run by hand.
 STACKS = {
-    'onedl-3.10': Stack(python='3.10', torch=OLDEST, tests=PLAIN),
-    'onedl-3.13': Stack(python='3.13', torch=NEWEST),
+    'onedl-3.10': Stack(python='3.10', torch=OLDEST, tests=(*NUMBERS, *PLAIN)),
+    'onedl-3.13': Stack(python='3.13', torch=NEWEST, tests=('mim',)),
     'openmmlab-3.11': Stack(python='3.11', torch=NEWEST, **ORIGINAL),
     'openmmlab-3.12': Stack(python='3.12', torch=OLDEST, **ORIGINAL),
-    'openmmlab-3.13': Stack(python='3.13', torch=NEWEST, **ORIGINAL),
+    'openmmlab-3.13': Stack(python='3.13', torch=NEWEST, tests=(*NUMBERS, 'mim'), **ORIGINAL),
 }
-# Names of the packages' tests of what a stack can break: how configs, checkpoints, data and commands are read, and
-# what OpenMMLab's parts compute in a model and in a training step of ours. The rest of the tests is for `tests`.
-COMPAT_TESTS = (
-    'augmented_configs', 'checkpoint', 'cli', 'configs', 'data', 'end_to_end', 'forward', 'mask2former', 'mim',
-    'optimizer', 'pipelines', 'registry', 'state_dict', 'train_step', 'weights',
-)  # fmt: skip
 
 
 @nox.session
@@ -342,11 +347,10 @@ def compat(session: nox.Session, stack: str) -> None:
     versions = STACKS[stack]
     session.install(*versions.torch, *versions.build_tools)
     session.install(*versions.options, *versions.openmmlab)
-    session.install(*versions.mim)
     # --no-deps: the wheels ask for the maintained line, and the two lines cannot lie side by side
     session.install('--no-deps', *(f'{build_wheel(session, name)}' for name in PROJECTS))
     session.install(*TEST_TOOLS)
-    names = (*COMPAT_TESTS, *versions.tests)
+    names = (*READING, *versions.tests)
     files = sorted(str(file) for name in names for file in Path('tests').rglob(f'test_{name}.py'))
     # what is compared in float32 is not compared in float64 once more
     run_tests(

@@ -40,6 +40,11 @@ REQUIREMENTS = {
     'needs_cuda': (torch.cuda.is_available, 'REQUIRE_CUDA', 'a CUDA device'),
     'needs_onnx': (_onnx_is_here, 'REQUIRE_ONNX', 'onnx, onnxscript and onnxruntime'),
     'needs_mmdet': (lambda: importlib.util.find_spec('mmdet') is not None, 'REQUIRE_MMDET', 'MMDetection'),
+    'needs_tensorboard': (
+        lambda: importlib.util.find_spec('tensorboard') is not None,
+        'REQUIRE_TENSORBOARD',
+        'TensorBoard',
+    ),
     'needs_serve': (_serve_is_here, 'REQUIRE_SERVE', 'Starlette and uvicorn'),
     'needs_browser': (_browser_is_here, 'REQUIRE_BROWSER', 'Chromium and playwright'),
     'needs_mim': (lambda: importlib.util.find_spec('mim') is not None, 'REQUIRE_MIM', "OpenMMLab's mim"),

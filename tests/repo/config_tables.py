@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verified import LEGEND, OF_CASES, OF_CONFIGS, family, marks
+
 if TYPE_CHECKING:
     from mmengine import Config
+    from torch import nn
 
 PACKAGES = ('vit_adapter', 'vit_comer', 'internimage')
 MODELS = {'vit_adapter': 'ViT-Adapter', 'vit_comer': 'ViT-CoMer', 'internimage': 'InternImage'}
@@ -39,6 +43,8 @@ class Row:
         scores: published, with one scale and with several; None where there is none.
         weights: address of the published checkpoint.
         start: file that training starts from.
+        operators: of shared_ops, that the model runs on.
+        verified: marks of what was compared with the original program, by column.
     """
 
     name: str
@@ -48,13 +54,16 @@ class Row:
     scores: tuple[float | None, float | None]
     weights: str | None
     start: str
+    operators: str
+    verified: dict[str, str]
 
 
+@functools.cache
 def rows_of(package: str) -> dict[str, list[Row]]:
     """Return the configs of each data set (its folder) in the order of ``DATA_SETS``."""
     import torch
-    import yaml
     from mmengine import Config
+    from mmengine.fileio import load
     from mmengine.registry import init_default_scope
 
     config_dir = importlib.import_module(package).CONFIG_DIR
@@ -64,23 +73,22 @@ def rows_of(package: str) -> dict[str, list[Row]]:
 
     register_all_modules()
     init_default_scope('mmseg')
-    models = yaml.safe_load((config_dir / 'metafile.yml').read_text(encoding='utf-8'))['Models']
-    published = {model['Name']: model for model in models}
+    published = {model['Name']: model for model in load(config_dir / 'metafile.yml')['Models']}
     paths = sorted(config_dir.glob('[!_]*/*.py'))
     strange = {path.parent.name for path in paths} - set(DATA_SETS)
     assert not strange, f'DATA_SETS lacks {strange}'
-    unknown = set(published) - {path.stem for path in paths}
-    assert not unknown, f'metafile.yml of {package} names configs that do not exist: {unknown}'
+    configs = {f'{path.parent.name}/{path.stem}': Config.fromfile(path) for path in paths}
+    families = {name: family(config) for name, config in configs.items()}
 
     rows: dict[str, list[Row]] = {}
     for folder in DATA_SETS:
         for path in (path for path in paths if path.parent.name == folder):
-            config = Config.fromfile(path)
+            config = configs[f'{folder}/{path.stem}']
             (metric,) = config.test_evaluator.iou_metrics
             with torch.device('meta'):
                 model = REGISTRY.build(config.model)
-            entry = published.get(path.stem, {})
-            metrics = {key: value for result in entry.get('Results', []) for key, value in result['Metrics'].items()}
+            entry = published[path.stem]
+            metrics = entry.get('Results', {}).get('Metrics', {})
             rows.setdefault(folder, []).append(
                 Row(
                     name=path.stem,
@@ -90,6 +98,8 @@ def rows_of(package: str) -> dict[str, list[Row]]:
                     scores=(metrics.get(metric), metrics.get(f'{metric}(ms+flip)')),
                     weights=entry.get('Weights'),
                     start=_start(config),
+                    operators=_operators(model),
+                    verified=marks(package, f'{folder}/{path.stem}', families),
                 )
             )
     return rows
@@ -102,6 +112,11 @@ def _start(config: Config) -> str:
     source = config.load_from or config.model.get('pretrained') or backbone.get('pretrained')
     name = Path(source or init_cfg.get('checkpoint') or '-').name
     return name if len(name) < 70 else f'{name[:20]}...{name[-12:]}'
+
+
+def _operators(model: nn.Module) -> str:
+    kinds = {type(module).__name__ for module in model.modules()}
+    return ', '.join(name for name, kind in {'attention': 'MSDeformAttn', 'DCNv3': 'DCNv3'}.items() if kind in kinds)
 
 
 def config_table(package: str) -> str:
@@ -117,16 +132,53 @@ def _lines(title: str, rows: list[Row]) -> Iterator[str]:
     )
     yield '|---|---|---|---|---|'
     for row in rows:
-        name = f'[`{row.name}`]({row.weights})' if row.weights else f'`{row.name}`'
         crop = 'x'.join(map(str, row.crop))
         start = '-' if row.start == '-' else f'`{row.start}`'
-        yield f'| {name} | {row.parameters / 1e6:.1f} M | {crop} | {_scores(*row.scores)} | {start} |'
+        yield f'| {_linked(row)} | {row.parameters / 1e6:.1f} M | {crop} | {_scores(*row.scores)} | {start} |'
 
 
 def _scores(single: float | None, several: float | None) -> str:
     if single is None and several is None:
         return '-'
     return f'{"-" if single is None else single} / {"-" if several is None else several}'
+
+
+def zoo_table() -> str:
+    """Return all configs, with their published checkpoints and what was compared with the original programs."""
+    columns = [*OF_CONFIGS, *OF_CASES]
+    head = [
+        'config, its published checkpoint',
+        'data set',
+        'parameters',
+        'mIoU, one scale / several',
+        'operator',
+        *columns,
+    ]
+    lines = [
+        'The addresses and the mIoU are those of the READMEs of the original repositories; the addresses were not '
+        'contacted from here, and no mIoU was measured here. Compared with the original programs, which ran on weights '
+        'and pictures drawn at random: `keys`, names and shapes of the checkpoint; `settings` of the config; '
+        '`optimizer`, learning rate and weight decay of every parameter; `forward`, features and scores in float64; '
+        '`training step`, losses and gradients; `label map` of a photograph. '
+        f'{LEGEND}. `operator` is what the model runs on of [`shared_ops`](shared_ops/README.md), which is compared '
+        'with a reference in float64.',
+    ]
+    for package in PACKAGES:
+        rows = [(DATA_SETS[folder], row) for folder, rows in rows_of(package).items() for row in rows]
+        lines += ['', f'<details><summary>{MODELS[package]}, {len(rows)} configs</summary>', '']
+        lines += [f'| {" | ".join(head)} |', f'|{"---|" * len(head)}']
+        for data_set, row in rows:
+            scores = _scores(*row.scores) + (
+                '' if row.metric == 'mIoU' or row.scores == (None, None) else f' {row.metric}'
+            )
+            cells = [_linked(row), data_set, f'{row.parameters / 1e6:.1f} M', scores, row.operators]
+            lines.append(f'| {" | ".join([*cells, *(row.verified[column] for column in columns)])} |')
+        lines += ['', '</details>']
+    return '\n'.join(lines)
+
+
+def _linked(row: Row) -> str:
+    return f'[`{row.name}`]({row.weights})' if row.weights else f'`{row.name}`'
 
 
 def summary_table() -> str:

@@ -71,7 +71,7 @@ def unknown_type() -> str:
 
 
 def no_mmdetection() -> str:
-    # it takes the place of the real head, which is registered already
+    importlib.import_module('shared_ops.openmmlab.mask2former')  # the real head, whose place it would take
     with replaced(MODELS, 'register_module', lambda: lambda stand_in: stand_in):
         missing = importlib.import_module('shared_ops.openmmlab.mask2former.missing')
     return message_of(missing.SemanticMask2FormerHead)
@@ -159,6 +159,16 @@ def amp_on_a_cpu() -> str:
     return command_message('train', CONFIG, '--amp')
 
 
+def out_of_memory() -> str:
+    from shared_ops.openmmlab.cli.out_of_memory import advice_when_out_of_memory
+
+    def train() -> None:
+        with advice_when_out_of_memory(Config.fromfile(vit_adapter.CONFIG_DIR / 'ade20k' / f'{CONFIG}.py')):
+            raise torch.OutOfMemoryError('CUDA out of memory.')
+
+    return message_of(train)
+
+
 def torchrun_without_launcher() -> str:
     with variables(WORLD_SIZE='2', TORCHELASTIC_RUN_ID='none'):
         return command_message('train', CONFIG)
@@ -202,7 +212,7 @@ def wrong_image() -> str:
 
 
 def predict_message(checkpoint: str, *options: str) -> str:
-    return command_message('predict', CONFIG, checkpoint, 'photo.jpg', '--out', 'predicted', *options)
+    return command_message('predict', CONFIG, 'photo.jpg', '--checkpoint', checkpoint, '--out', 'predicted', *options)
 
 
 def command_message(*arguments: str) -> str:

@@ -12,8 +12,6 @@ import os
 import re
 from pathlib import Path
 
-from documents import ROOT
-
 _QUOTE = re.compile(r'<!-- provoked: (\w+) -->\n```text\n(.*?)\n```', flags=re.S)
 
 
@@ -46,7 +44,7 @@ def check_quotes(pages: list[Path], folder: Path) -> int:
     messages = {name: functions[name]() for name in quotes}
     os.chdir(before)
     wrong = [
-        f'{page.relative_to(ROOT)} quotes {name} as\n{quote}\nbut it reads\n{messages[name]}'
+        f'{page.name} quotes {name} as\n{quote}\nbut it reads\n{messages[name]}'
         for name, (page, quote) in quotes.items()
         if not doctest.OutputChecker().check_output(f'{quote}\n', f'{messages[name]}\n', doctest.ELLIPSIS)
     ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from config_tables import PACKAGES, config_table, summary_table
+from config_tables import PACKAGES, config_table, summary_table, zoo_table
 from documents import CHINESE, PAGES, generated_tables, links_from_pages
 from migration_tables import options_table, settings_table, types_table
 
@@ -49,6 +49,7 @@ TABLES: list[Table] = [
     (PAGES / 'migrating.md', 'options', options_table),
     (PAGES / 'migrating.md', 'settings', settings_table),
     (PAGES / 'migrating.md', 'types', types_table),
+    (ROOT / 'README.md', 'zoo', zoo_table),
     *((ROOT / 'packages' / package / 'README.md', 'configs', partial(config_table, package)) for package in PACKAGES),
     *BENCHMARK_TABLES,
 ]

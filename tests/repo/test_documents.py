@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from repo.documents import (
     CHINESE,
+    PAGES,
     ROOT,
     anchors_of,
     blocks_of,
@@ -16,6 +17,7 @@ from repo.documents import (
     links_of,
     tracked_documents,
 )
+from repo.quotes import quotes_of
 
 ENGLISH = ROOT / 'README.md'
 
@@ -80,3 +82,22 @@ def without_comments(script: str) -> list[str]:
 def test_the_two_readmes_link_to_each_other() -> None:
     assert '.github/docs/README_zh-CN.md' in ENGLISH.read_text(encoding='utf-8').split('\n## ')[0]
     assert '../../README.md' in CHINESE.read_text(encoding='utf-8').split('\n## ')[0]
+
+
+def test_blocks_are_found_with_their_languages_and_lines() -> None:
+    text = '# Title\n\n```bash\nls\n```\n\n```text\n$ x\n```\n- item\n  ```python\n  pass\n  ```\n'
+    found = [(block.language, block.line) for block in blocks_of(text)]
+    assert found == [('bash', 4), ('text', 8), ('python', 12)]
+
+
+def test_every_quotation_has_its_block() -> None:
+    text = '<!-- provoked: one -->\n```text\nmessage\nof two lines\n```\n'
+    assert quotes_of(text) == {'one': 'message\nof two lines'}
+    with pytest.raises(AssertionError, match='not followed'):
+        quotes_of(text.replace('```text', '```bash'))
+
+
+def test_every_quotation_has_a_provocation_and_the_reverse() -> None:
+    quoted = [name for page in PAGES.glob('*.md') for name in quotes_of(page.read_text(encoding='utf-8'))]
+    source = (Path(__file__).parent / 'provocations.py').read_text(encoding='utf-8')
+    assert sorted(quoted) == sorted(re.findall(r'^def (\w+)\(\) -> str:', source, flags=re.M))

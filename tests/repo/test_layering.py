@@ -15,10 +15,11 @@ PACKAGES = {path.name: path / 'src' / path.name for path in sorted((ROOT / 'pack
 OPERATORS = {'torch'}
 VIT = {'torch', 'timm.layers', 'shared_ops'}
 OPENMMLAB = {
-    'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'PIL', 'matplotlib', 'rich', 'shared_ops',
+    'torch', 'mmengine', 'mmcv', 'mmseg', 'timm', 'numpy', 'scipy', 'cv2', 'PIL', 'matplotlib', 'rich', 'filelock',
+    'shared_ops',
 }  # fmt: skip
 MASK2FORMER = OPENMMLAB | {'mmdet'}
-SERVE = OPENMMLAB | {'starlette', 'uvicorn', 'PIL'}
+SERVE = OPENMMLAB | {'starlette', 'uvicorn'}
 MODELS = {'torch', 'timm', 'mmengine', 'mmseg.registry', 'mmseg.datasets', 'mmcv.transforms', 'shared_ops'}
 
 

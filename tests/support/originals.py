@@ -19,12 +19,14 @@ from torch import Tensor, nn
 
 from support.old_configs import mask2former_head, mask2former_training, single_scale_pipeline, transforms
 from support.reference import TOLERANCES, Reference, build, deviations, metas, new_names
+from support.strategies import check_blocks
 from support.synthetic import synthetic_image, synthetic_labels
 
 
 def check_state_dict(reference: Reference, name: str) -> None:
-    """Keys, shapes and types are the original's, and their number of parameters."""
+    """Keys, shapes and types are the original's, and their number of parameters; every block is sharded by itself."""
     model = build(reference.config(name), device='meta')
+    check_blocks(model)
     ours = {key: (list(value.shape), str(value.dtype)) for key, value in model.state_dict().items()}
     original = reference.of_config('manifests', name)
     renamed = new_names([key for key, _, _ in original['keys']])

@@ -95,9 +95,34 @@ def check_samples(config: Config) -> None:
     """Check what a training step and a test get to see."""
     init_default_scope('mmseg')
     for split in ('train', 'val'):
-        sample = DATASETS.build(config[f'{split}_dataloader'].dataset)[0]
+        # serialising collects garbage, which takes longer than all the rest
+        sample = DATASETS.build({**config[f'{split}_dataloader'].dataset, 'serialize_data': False})[0]
         labels = sample['data_samples'].gt_sem_seg.data
         assert {*labels.unique().tolist()} <= {0, 1, 2, 3, 4, 255}
         height, width = sample['inputs'].shape[1:]
         assert (height, width) <= CROP if split == 'train' else min(height, width) >= 64
     assert (labels == 255).sum() == 5 * 96
+
+
+def train_a_step(config: Config, overrides: dict) -> dict[str, float]:
+    """Train a small variant of a config's model on its own data for a step, in bfloat16, and return what it logs."""
+    import torch
+    from mmengine.dataset import pseudo_collate
+    from mmengine.model import revert_sync_batchnorm
+    from mmengine.optim import build_optim_wrapper
+
+    init_default_scope('mmseg')
+    config.merge_from_dict(overrides)
+    config.optim_wrapper.type = 'Bfloat16OptimWrapper'
+    config.optim_wrapper.accumulative_counts = 2
+    model = revert_sync_batchnorm(MODELS.build(config.model)).train()
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    dataset = DATASETS.build({**config.train_dataloader.dataset, 'serialize_data': False})
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    for update in (False, True):
+        logged = model.train_step(pseudo_collate([dataset[0], dataset[1]]), wrapper)
+        moved = [name for name, value in model.named_parameters() if not torch.equal(value, before[name])]
+        assert bool(moved) == update
+    assert {name.split('.')[0] for name in moved} >= {'backbone', 'decode_head'}
+    assert all(value.dtype == torch.float32 for value in model.parameters())
+    return {name: float(value) for name, value in logged.items()}

@@ -43,8 +43,8 @@ def check_two_processes(config: Path, folder: Path, package: str) -> None:
     assert 0.45 < report['part'] < 0.55
     assert report['resumed_losses'] == pytest.approx(report['continued_losses'], rel=1e-10)
     # bfloat16 has 8 bits; the weights stay in float32
-    assert report['half_losses'] == pytest.approx(expected, rel=0.03)
-    assert report['half_losses'] != pytest.approx(expected, rel=1e-5)
+    assert report['half_losses'] == pytest.approx(expected[:1], rel=0.02)
+    assert report['half_losses'] != pytest.approx(expected[:1], rel=1e-6)
     assert 'torch.bfloat16' not in report['half_types']
 
 
@@ -170,18 +170,21 @@ def _compare(rank: int, config: Path, folder: Path) -> dict[str, Any]:
         torch.save({'state_dict': state, 'optimizer': optimizer_state}, folder / 'sharded.pth')
     torch.distributed.barrier()
 
-    # what was saved goes on in a model that is divided anew, and in one that is not divided
+    # what was saved goes on in a model that is divided anew, and computes activations again in the backward
     saved = torch.load(folder / 'sharded.pth')
     resumed = shard(copy.deepcopy(start))
+    for module in resumed.modules():
+        if hasattr(module, 'with_cp'):
+            module.with_cp = True
     resumed.load_state_dict(saved['state_dict'])
     resumed_optimizer = _optimizer(resumed)
     resumed_optimizer.load_state_dict(load_full_optimizer_state(resumed_optimizer, saved['optimizer']))
-    report['resumed_losses'] = _two_processes(resumed, batch, 1, resumed_optimizer)[0]
-    report['continued_losses'] = _two_processes(sharded, batch, 1, sharded_optimizer)[0]
+    report['resumed_losses'] = _two_processes(resumed, batch, 2, resumed_optimizer)[0]
+    report['continued_losses'] = _two_processes(sharded, batch, 2, sharded_optimizer)[0]
 
     half = shard(copy.deepcopy(start).float(), param_dtype=torch.bfloat16)
     batch.images = batch.images.float()
-    report['half_losses'], _ = _two_processes(half, batch, 2)
+    report['half_losses'], _ = _two_processes(half, batch, 1)
     report['half_types'] = sorted({str(value.dtype) for value in half.state_dict().values()})
     return report
 

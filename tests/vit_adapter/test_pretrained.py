@@ -178,12 +178,15 @@ def test_every_config_names_a_published_file() -> None:
 
     from mmengine import Config
 
-    from shared_ops.openmmlab.zoo.starts import PUBLISHED_IN
+    from shared_ops.openmmlab.zoo.starts import PUBLISHED_IN, published_address, start_files
 
     configs = sorted(vit_adapter.CONFIG_DIR.glob('[!_]*/*.py'))
     assert configs
     for path in configs:
-        assert Path(Config.fromfile(path).model.pretrained).name in PUBLISHED_IN, path
+        config = Config.fromfile(path)
+        assert Path(config.model.pretrained).name in PUBLISHED_IN, path
+        # models of other data sets too
+        assert all(published_address(Path(source).name, 'vit_adapter') for source in start_files(config)), path
 
 
 def test_unknown_name_of_timm() -> None:

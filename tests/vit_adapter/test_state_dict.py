@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from support.reference import Reference, build, metas, new_names
+from support.strategies import check_blocks
 
 REFERENCE = Reference('vit_adapter')
 
@@ -23,6 +24,9 @@ class TestEveryConfig:
     def test_number_of_parameters(self, model):
         _, ours, manifest = model
         assert sum(parameter.numel() for parameter in ours.parameters()) == manifest['num_params']
+
+    def test_blocks_are_sharded_one_by_one(self, model):
+        check_blocks(model[1])
 
     def test_loads_strictly(self, model):
         # without values, which are loaded for the forward cases

@@ -10,9 +10,9 @@ from shared_ops.openmmlab.cli.out_of_memory import advice, advice_when_out_of_me
 CONFIG = Config(
     dict(
         crop_size=(512, 512),
-        model=dict(backbone=dict(type='ViTAdapter')),
+        model=dict(backbone=dict(type='ViTAdapter'), decode_head=dict(type='UPerHead')),
         optim_wrapper=dict(type='OptimWrapper'),
-        train_dataloader=dict(batch_size=2),
+        train_dataloader=dict(batch_size=4),
     )
 )
 
@@ -43,9 +43,9 @@ def test_what_is_done_already_is_not_advised() -> None:
         {
             'model.backbone.with_cp': True,
             'optim_wrapper.type': 'Bfloat16OptimWrapper',
-            'train_dataloader.batch_size': 1,
+            'train_dataloader.batch_size': 2,
         }
     )
     assert '--cfg-options' not in advice(saving).partition('\n')[2]
     assert advice(CONFIG).count('      --cfg-options') == 3
-    assert 'optim_wrapper.accumulative_counts=2' in advice(CONFIG)
+    assert 'batch_size=2 optim_wrapper.accumulative_counts=2' in advice(CONFIG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,13 +40,16 @@ def advice(config: Config) -> str:
         ways.append(('recompute activations instead of keeping them', 'model.backbone.with_cp=True'))
     if wrapper.type == 'OptimWrapper':
         ways.append(('keep activations in half the bytes', 'optim_wrapper.type=Bfloat16OptimWrapper'))
-    if batch > 1:
-        counts = batch * int(wrapper.get('accumulative_counts', 1))
+    # the batch norm that UPerNet applies to the mean of whole pictures needs two of them
+    fewest = 2 if config.model.decode_head.type == 'UPerHead' else 1
+    if batch > fewest:
+        times = math.ceil(batch / fewest)
+        counts = times * int(wrapper.get('accumulative_counts', 1))
         ways.append(
             (
-                f'one picture at a time, with the gradients of {counts} added up (training then takes {batch} times '
-                f'as many iterations: train_cfg.max_iters and the ends in param_scheduler)',
-                f'train_dataloader.batch_size=1 optim_wrapper.accumulative_counts={counts}',
+                f'fewer pictures at a time, with the gradients of {counts} iterations added up (the training then '
+                f'takes {times} times as many: train_cfg.max_iters and the ends in param_scheduler)',
+                f'train_dataloader.batch_size={fewest} optim_wrapper.accumulative_counts={counts}',
             )
         )
     lines = [f'  - {what}:\n      --cfg-options {options}' for what, options in ways]

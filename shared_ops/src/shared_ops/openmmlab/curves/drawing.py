@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,9 +48,12 @@ def draw_curves(runs: Sequence[Run], path: Path) -> None:
     rate_axes.set_ylabel('learning rate')
     rate_axes.ticklabel_format(axis='y', style='sci', scilimits=(0, 0))
     rate_axes.set_ylim(0, None)
-    score_axes.set(ylabel='validation score (%)', xlabel='iteration', ylim=(0, 100))
+    best = max((value for run in runs for series in run.scores.values() for value in series.values), default=100)
+    # the next ten, with room for the legend
+    top = min(100, 10 * math.ceil(best / 10 + 0.5)) if math.isfinite(best) else 100
+    score_axes.set(ylabel='validation score (%)', xlabel='iteration', ylim=(0, top))
     score_axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.suptitle(runs[0].name if len(runs) == 1 else 'Trainings compared', fontsize=13)
+    figure.suptitle(runs[0].name if len(runs) == 1 else f'{len(runs)} trainings', fontsize=13)
     for axes in (loss_axes, rate_axes, score_axes):
         axes.grid(color='#e6e8eb', linewidth=0.8)
         axes.set_axisbelow(True)

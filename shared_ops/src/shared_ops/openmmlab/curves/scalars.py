@@ -29,7 +29,8 @@ class Run:
     Attributes:
         name: of its folder.
         loss: the sum of all losses.
-        learning_rate: of the last group of parameters that the log has, the head's.
+        learning_rate: the optimizer's, which its groups of parameters multiply; where it was not logged, the first
+            group's.
         scores: by name, such as ``'mIoU'``, in percent.
     """
 
@@ -76,7 +77,7 @@ def read_run(folder: Path) -> Run:
     return Run(
         name=folder.resolve().name,
         loss=_series(training, 'loss'),
-        learning_rate=_series(training, 'lr'),
+        learning_rate=_series(training, 'base_lr' if 'base_lr' in next(iter(training.values())) else 'lr'),
         scores={name: _series(validation, name) for name in names},
     )
 

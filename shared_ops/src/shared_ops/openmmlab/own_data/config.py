@@ -94,6 +94,11 @@ def config_text(package: str, base: Path, folder: Path, data: OwnData, plan: Pla
     published = Config.fromfile(base)
     crop = plan.crop or tuple(published.crop_size)
     _check_plan(plan, crop)
+    if plan.batch == 1 and published.model.decode_head.type == 'UPerHead':
+        raise ValueError(
+            'batch is 1, but UPerNet normalises the mean of whole pictures over the batch, which takes 2 of them; '
+            'say batch 2, or write 1 into the config if you train on several GPUs'
+        )
     parts = [
         f'# {base.stem} of {package}, for other data',
         f'_base_ = {_base_expression(package, base, folder)}',

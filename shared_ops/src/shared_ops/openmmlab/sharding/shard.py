@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from .blocks import BLOCKS, is_block
@@ -15,13 +15,7 @@ from .blocks import BLOCKS, is_block
 _BATCH_NORMS = nn.modules.batchnorm._BatchNorm
 
 
-def shard(
-    model: nn.Module,
-    mesh: DeviceMesh | None = None,
-    *,
-    param_dtype: torch.dtype | None = None,
-    cpu_offload: bool = False,
-) -> nn.Module:
+def shard(model: nn.Module, mesh: DeviceMesh | None = None, *, param_dtype: torch.dtype | None = None) -> nn.Module:
     """Divide a model's weights among the processes, in place (PyTorch's ``fully_shard``).
 
     Every block is gathered where it is computed and let go after that. The model keeps its class, the names of its
@@ -35,7 +29,6 @@ def shard(
         param_dtype: the type in which weights are gathered and computed with, such as ``torch.bfloat16``; the weights
             themselves, what the optimizer does, sums of gradients, batch norms and losses keep theirs. None for the
             weights' own.
-        cpu_offload: keep weights, gradients and optimizer states in the memory of the CPU.
 
     Returns:
         ``model``.
@@ -59,36 +52,32 @@ def shard(
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device('cpu')
         assert device is not None
         mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
-    options: dict[str, Any] = {
-        'mesh': mesh,
-        'offload_policy': CPUOffloadPolicy() if cpu_offload else OffloadPolicy(),
-    }
     if param_dtype is not None:
-        _shard_exceptions(model, param_dtype, options)
+        _shard_exceptions(model, mesh, param_dtype)
     # positions and masks that a block is given beside the tokens keep their type: it is the model's input that is cast
     inner = MixedPrecisionPolicy(param_dtype=param_dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     outer = MixedPrecisionPolicy(param_dtype=param_dtype, reduce_dtype=torch.float32)
     if param_dtype is None:
         inner = outer = MixedPrecisionPolicy()
     for block in reversed(blocks):  # those inside of others first
-        fully_shard(block, mp_policy=inner, **options)
-    fully_shard(model, mp_policy=outer, **options)
+        fully_shard(block, mesh=mesh, mp_policy=inner)
+    fully_shard(model, mesh=mesh, mp_policy=outer)
     for module in model.modules():
         if any(isinstance(parameter, DTensor) for parameter in module.parameters(recurse=False)):
             module.register_load_state_dict_pre_hook(_take_own_part)  # type: ignore[no-untyped-call]
     return model
 
 
-def _shard_exceptions(model: nn.Module, param_dtype: torch.dtype, options: dict[str, Any]) -> None:
+def _shard_exceptions(model: nn.Module, mesh: DeviceMesh, param_dtype: torch.dtype) -> None:
     # a batch norm takes images of any type, if its weights have that of its statistics
     norm = MixedPrecisionPolicy(output_dtype=param_dtype, cast_forward_inputs=False)
     # and losses are computed in float32, from the scores of the last layer of MMSegmentation's heads
     scores = MixedPrecisionPolicy(param_dtype, torch.float32, torch.float32, cast_forward_inputs=False)
     for name, module in model.named_modules():
         if isinstance(module, _BATCH_NORMS) and module.affine:
-            fully_shard(module, mp_policy=norm, **options)
+            fully_shard(module, mesh=mesh, mp_policy=norm)
         elif name.endswith('.conv_seg') and any(True for _ in module.parameters()):
-            fully_shard(module, mp_policy=scores, **options)
+            fully_shard(module, mesh=mesh, mp_policy=scores)
 
 
 def _take_own_part(module: nn.Module, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:

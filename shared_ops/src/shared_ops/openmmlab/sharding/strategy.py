@@ -34,19 +34,17 @@ class FullyShardStrategy(DDPStrategy):  # type: ignore[misc]
     Args:
         param_dtype: ``'bfloat16'`` or ``'float16'``, the type in which weights are gathered and computed with; None
             for their own. There is no loss scaling, which ``'float16'`` may need.
-        cpu_offload: keep weights, gradients and optimizer states in the memory of the CPU.
         kwargs: as for MMEngine's ``DDPStrategy``, without ``model_wrapper``: there is none.
 
     Raises:
         ValueError: another type.
     """
 
-    def __init__(self, *, param_dtype: str | None = None, cpu_offload: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, param_dtype: str | None = None, **kwargs: Any) -> None:
         if param_dtype not in _TYPES:
             raise ValueError(f"param_dtype={param_dtype!r} must be 'bfloat16', 'float16' or None")
         super().__init__(**kwargs)
         self.param_dtype = _TYPES[param_dtype]
-        self.cpu_offload = cpu_offload
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         for module in model.modules():
@@ -54,7 +52,7 @@ class FullyShardStrategy(DDPStrategy):  # type: ignore[misc]
                 module.to(get_device())
         # PyTorch's SyncBatchNorm refuses CPU tensors
         model = revert_sync_batchnorm(model) if get_device() == 'cpu' else self.convert_model(model)
-        return shard(model, param_dtype=self.param_dtype, cpu_offload=self.cpu_offload)
+        return shard(model, param_dtype=self.param_dtype)
 
     def model_state_dict(self) -> dict[str, Any]:
         """Return the whole weights in process 0; all processes have to call it."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from .addresses import at_mirror, check_needs_no_browser, is_address
 from .errors import DownloadError
@@ -74,7 +74,7 @@ def download(
             return target
         part = target.with_name(f'{target.name}.part')
         try:
-            with _progress(target.name) as report:
+            with _progress(asked) as report:
                 _get(asked, part, target, patience, report)
         finally:
             if part.is_file() and part.stat().st_size == 0:
@@ -134,7 +134,11 @@ def _locked(target: Path) -> Iterator[None]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         holder = FileLock(lock)
-        holder.acquire()
+        try:
+            holder.acquire(timeout=0)
+        except Timeout:
+            _console().print(f'another process is downloading {target}; waiting for it', markup=False)
+            holder.acquire()
     except OSError as error:
         raise DownloadError(
             f'{target.parent} cannot be written: {error.strerror}; name another folder (--out, or TORCH_HOME for the '
@@ -149,10 +153,15 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress(name: str) -> Iterator[Report]:
-    columns = (
-        TextColumn('{task.description}'), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
-        task = progress.add_task(name if len(name) < 60 else f'{name[:40]}...{name[-16:]}', total=None)
+def _progress(address: str) -> Iterator[Report]:
+    # the address has a line of its own: beside it no bar would have room
+    console = _console()
+    console.print(f'downloading {address}', markup=False)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task('', total=None)
         yield lambda have, length: progress.update(task, completed=have, total=length)
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)

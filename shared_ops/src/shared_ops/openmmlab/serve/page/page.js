@@ -83,7 +83,7 @@ async function show(result, blob) {
   highlighted = null;
   // small pictures are enlarged by a whole number, as in the overlay that is saved
   const factor = Math.max(1, Math.ceil(480 / Math.max(result.width, result.height)));
-  at('view').style.width = `min(${factor * result.width}px, 100%, ${85 * result.width / result.height}vh)`;
+  at('view').style.width = `min(${factor * result.width}px, 100%, ${80 * result.width / result.height}vh)`;
   at('view').classList.toggle('enlarged', factor > 1);
   picture.alt = result.stem;
   at('drop').hidden = true;
