@@ -79,7 +79,7 @@ def test_train_test_and_predict(tmp_path: Path) -> None:
     assert re.search(r'mIoU: +\d', tested.stdout + tested.stderr)
 
     cv2.imwrite(str(tmp_path / 'photo.png'), np.random.RandomState(0).randint(0, 256, (50, 70, 3)).astype(np.uint8))
-    command = ['predict', str(config), str(tmp_path / 'photo.png'), '--device', 'cpu']
+    command = ['predict', str(config), str(tmp_path / 'photo.png'), '--device', 'cpu', '--amp', 'bf16']
     assert main('internimage', [*command, '--checkpoint', str(checkpoint), '--out', str(tmp_path / 'out')]) == 0
     labels = cv2.imread(str(tmp_path / 'out' / 'labels' / 'photo.png'), cv2.IMREAD_UNCHANGED)
     assert labels.shape == (50, 70) and labels.max() < 5

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 
 from mmengine.config import Config
 from mmengine.fileio import load
+
+from support.reference import Reference
 
 BACKBONES = {
     'ViTAdapter': 'ViT-Adapter',
@@ -53,15 +54,15 @@ def metadata(name: str, config: Config) -> dict:
 
 def check_metafile(package: str) -> None:
     """Every config of a package has an entry, which says nothing that the config does not."""
-    folder = importlib.import_module(package).CONFIG_DIR
-    metafile = load(folder / 'metafile.yml')
+    reference = Reference(package)
+    metafile = load(reference.config_dir / 'metafile.yml')
     (collection,) = metafile['Collections']
-    paths = sorted(path for path in folder.glob('[!_]*/*.py'))
+    paths = sorted(reference.config_dir.glob('[!_]*/*.py'))
     entries = {entry['Name']: entry for entry in metafile['Models']}
     assert sorted(entries) == sorted(path.stem for path in paths) and len(entries) == len(metafile['Models'])
     seen = set()
     for path in paths:
-        entry, config = entries[path.stem], Config.fromfile(path)
+        entry, config = entries[path.stem], reference.config(f'{path.parent.name}/{path.name}')
         assert entry['In Collection'] == collection['Name']
         assert entry['Config'] == f'configs/{package}/{path.parent.name}/{path.name}'
         published = {key: entry['Metadata'].pop(key, None) for key in ('Batch Size', 'Training Resources')}

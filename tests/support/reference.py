@@ -1,5 +1,6 @@
 """What an original program computed, and our models brought to the same state to be compared with it."""
 
+import copy
 import functools
 import gzip
 import importlib
@@ -41,7 +42,7 @@ class Reference:
 
     def config(self, name: str, overrides: dict | None = None) -> Config:
         """Return our config, with some entries replaced (``{'model.test_cfg.mode': 'slide'}``), as an original says."""
-        config = Config.fromfile(self.config_dir / name)
+        config = copy.deepcopy(_parsed(self.config_dir / name))
         config.merge_from_dict(new_schema(overrides or {}))
         return config
 
@@ -72,6 +73,11 @@ class Reference:
         model = revert_sync_batchnorm(build(self.config(case['config'], case['overrides'])))
         model.load_state_dict(self.checkpoint(case['manifest']), strict=True)
         return model.to(dtype).eval()
+
+
+@functools.cache  # to parse a config takes fifty times as long as to copy it
+def _parsed(path: Path) -> Config:
+    return Config.fromfile(path)
 
 
 def new_schema(overrides: dict) -> dict:

@@ -51,3 +51,11 @@ def test_training_without_its_start_names_the_command(mirror: FileServer, capsys
     error = capsys.readouterr().err
     assert 'pretrained/deit_tiny_patch16_224-a1311bcf.pth, which the training starts from, does not exist' in error
     assert f'python -m vit_adapter download {CONFIG} --pretrained' in error
+
+
+def test_resumed_training_needs_no_other_model(mirror: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, '_run', lambda *_: None)
+    config = 'mask2former_beit_adapter_large_896_80k_cityscapes_ss'
+    changes = ['--cfg-options', 'model.pretrained=None']
+    assert main('vit_adapter', ['train', config, *changes]) == 2
+    assert main('vit_adapter', ['train', config, '--resume', *changes]) == 0

@@ -47,6 +47,6 @@ def test_train_and_predict(tmp_path: Path) -> None:
         '--checkpoint',
         str(tmp_path / 'work' / 'iter_4.pth'),
     ]
-    assert main('vit_comer', [*command, '--device', 'cpu', '--out', str(tmp_path / 'out')]) == 0
+    assert main('vit_comer', [*command, '--device', 'cpu', '--amp', 'bf16', '--out', str(tmp_path / 'out')]) == 0
     labels = cv2.imread(str(tmp_path / 'out' / 'labels' / 'photo.png'), cv2.IMREAD_UNCHANGED)
     assert labels.shape == (50, 70) and labels.max() < 5

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.distributed
 import torch.nn.functional as F
 
 from support.mask2former import (
@@ -170,6 +171,25 @@ class TestStateDict:
     def test_a_copy_loads_too(self):
         head = copy.deepcopy(build_head())
         head.load_state_dict(self.originals_names(build_head().state_dict()), strict=True)
+
+    def test_old_names_load_into_divided_weights(self):
+        from shared_ops.openmmlab.sharding import full_state, shard
+
+        whole = build_head()
+        torch.distributed.init_process_group('gloo', store=torch.distributed.HashStore(), rank=0, world_size=1)
+        try:
+            head = shard(build_head())
+            head.load_state_dict(self.originals_names(whole.state_dict()), strict=True)
+            found = full_state(head)
+            broken = self.originals_names(whole.state_dict())
+            broken['transformer_decoder.layers.2.attentions.1.attn.in_proj_bias'] = torch.ones(5)
+            with pytest.raises(RuntimeError, match=r'size mismatch for transformer_decoder\.layers\.2\.self_attn'):
+                head.load_state_dict(broken)
+        finally:
+            torch.distributed.destroy_process_group()
+        assert list(found) == list(whole.state_dict())
+        for key, value in whole.state_dict().items():
+            assert torch.equal(found[key], value)
 
 
 def test_layers_of_the_optimizer():

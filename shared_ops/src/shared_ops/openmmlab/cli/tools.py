@@ -72,7 +72,7 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
     for loader in _LOADERS[command]:
         check_data(config, loader)
     if command == 'train':
-        _check_start(config, configs.package, arguments[0])
+        _check_start(config, configs.package, arguments[0], resume='--resume' in arguments)
 
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as around:
         if command == 'train':
@@ -90,8 +90,10 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
     return 0
 
 
-def _check_start(config: Config, package: str, name: str) -> None:
+def _check_start(config: Config, package: str, name: str, *, resume: bool) -> None:
     for source in missing_start_files(config):
+        if resume and source == config.load_from:  # the resumed checkpoint takes its place
+            continue
         if published_address(Path(source).name, package):
             raise FileNotFoundError(
                 f'{source}, which the training starts from, does not exist; `python -m {package} download {name} '

@@ -261,7 +261,7 @@ def _schedule_lines(published: Config, data: OwnData, plan: Plan) -> list[str]:
         f'# {iterations} iterations of {plan.batch} are {passes:.3g} times the {data.pairs.count} pictures',
         f'max_iters = {iterations}',
         'param_scheduler = _base_.param_scheduler',
-        f'param_scheduler[0].end = {min(_WARM_UP, iterations // 10)} + 1  # warm-up',
+        f'param_scheduler[0].end = {max(1, min(_WARM_UP, iterations // 10))} + 1  # warm-up',
         'param_scheduler[1].end = max_iters + 1',
         f'train_cfg = dict(max_iters=max_iters, val_interval={interval})',
         f"default_hooks = dict(checkpoint=dict(interval={interval}, save_best='mIoU', rule='greater'))",
