@@ -3,7 +3,7 @@
 Every setting has a process of its own, which trains a published model on random pictures and reports what an update
 needs at its peak, weights and optimizer included: on the CPU the resident memory of the process beyond what it had
 before the model was built, on a GPU what PyTorch's allocator handed out. Results go to
-``<out>/<package>-<device>.json``; the table of those that are committed stands in ``.github/docs/your_own_data.md``.
+``<out>/<package>-<device>.json``; ``.github/docs/your_own_data.md`` quotes some.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def opened(browser, address: str):
 
 def open_page(context, address: str):
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     page.goto(address)
     page.get_by_text('tiny of vit_adapter with tiny.pth, 5 classes, on cpu').wait_for()
     return page
@@ -227,17 +227,19 @@ def test_two_tabs_get_their_own_results(opened, address: str, project: Path) -> 
 
 def test_by_keyboard_alone(opened, project: Path) -> None:
     page = opened.page
+    page.bring_to_front()
     page.keyboard.press('Tab')
+    page.locator('#file:focus').wait_for(state='attached')
     with page.expect_file_chooser() as chooser:
         page.keyboard.press('Enter')
     chooser.value.set_files(project / 'pictures' / 'first.png')
     wait_for(page, 'first')
     page.keyboard.press('Tab')
     page.keyboard.press('ArrowRight')
-    assert page.locator('#opacity-value').text_content() == '51%'
+    page.locator('#opacity-value').filter(has_text='51%').wait_for()
     page.keyboard.press('Tab')
     page.keyboard.press('Enter')
-    assert page.locator('#legend button').first.get_attribute('aria-pressed') == 'true'
+    page.locator('#legend li:first-child [aria-pressed=true]').wait_for()
     # all that can be used has a name
     names = re.findall(r'- (?:button|slider|textbox|combobox)(.*)', page.locator('main').aria_snapshot())
     assert len(names) >= 4

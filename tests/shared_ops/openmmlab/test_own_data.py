@@ -67,6 +67,7 @@ def test_classes_have_names_and_colors(tmp_path) -> None:
 def test_labels_are_ignored() -> None:
     labels = np.array([[0, 1, 7], [9, 255, 1]], np.uint8)
     assert IgnoreLabels([7, 9]).transform({'gt_seg_map': labels})['gt_seg_map'].tolist() == [[0, 1, 255], [255, 255, 1]]
+    assert IgnoreLabels([7]).transform({'img': labels}) == {'img': labels}  # inference
     with pytest.raises(ValueError, match=r'\[256\]'):
         IgnoreLabels([256])
 

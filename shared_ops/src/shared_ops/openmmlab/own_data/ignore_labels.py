@@ -14,7 +14,8 @@ IGNORED = 255
 class IgnoreLabels(BaseTransform):  # type: ignore[misc]
     """Mark labels as ignored, in losses and scores alike: they become 255.
 
-    Comes after ``LoadAnnotations``. Modified key: ``gt_seg_map``, uint8 ``[H, W]``.
+    Comes after ``LoadAnnotations``. Modified key: ``gt_seg_map``, uint8 ``[H, W]``. MMSegmentation's inference takes
+    ``LoadAnnotations`` alone out of the test pipeline, so a picture without a label map passes.
 
     Args:
         labels: the values; where the data set has ``reduce_zero_label``, those after it, one less than in the files.
@@ -31,6 +32,7 @@ class IgnoreLabels(BaseTransform):  # type: ignore[misc]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Mark the labels."""
-        label_map = results['gt_seg_map']
-        label_map[np.isin(label_map, self.labels)] = IGNORED
+        label_map = results.get('gt_seg_map')
+        if label_map is not None:
+            label_map[np.isin(label_map, self.labels)] = IGNORED
         return results

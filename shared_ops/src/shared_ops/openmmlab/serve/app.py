@@ -151,15 +151,17 @@ async def _tell(request: Request, error: Exception) -> Response:
 
 
 async def _read_body(request: Request, most_bytes: int) -> bytes:
-    """Read a request's body, but not one that is too large."""
+    """Read a request's body, but keep none that is too large."""
     content = bytearray()
-    too_large = HTTPException(413, f'The file is larger than {most_bytes // 2**20} MB.')
-    if int(request.headers.get('content-length', '0')) > most_bytes:
-        raise too_large
+    size = 0
     async for chunk in request.stream():
-        content += chunk
-        if len(content) > most_bytes:
-            raise too_large
+        size += len(chunk)
+        if size <= most_bytes:
+            content += chunk
+        else:
+            content.clear()  # the rest is read too, because who is still sending does not read an answer
+    if size > most_bytes:
+        raise HTTPException(413, f'The file is larger than {most_bytes // 2**20} MB.')
     return bytes(content)
 
 
