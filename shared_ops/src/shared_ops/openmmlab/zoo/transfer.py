@@ -105,6 +105,8 @@ def transfer(address: str, part: Path, *, timeout: float, report: Report) -> Non
                 report(have, length)
     if length is not None and have != length:
         raise TransferBrokenError(f'the server sent {have} of {length} bytes')
+    if not have:
+        raise TransferBrokenError('the server sent nothing')
 
 
 def discard(part: Path) -> None:
