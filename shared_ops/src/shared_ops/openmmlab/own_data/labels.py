@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..cli.data import check_data, datasets_of
-from .ignore_labels import IGNORED
+from .dataset import IGNORED
 
 # The steps of a pipeline that give label maps their values.
-_STEPS = ('LoadAnnotations', 'IgnoreLabels', 'MapillaryHack')
+_STEPS = ('LoadAnnotations', 'MapillaryHack')
 _LISTED = 5
 
 Progress = Callable[[list[dict[str, Any]]], Iterable[dict[str, Any]]]

@@ -125,9 +125,10 @@ def _new(options: argparse.Namespace, configs: Configs) -> int:
 def _checkpoint(options: argparse.Namespace, configs: Configs, base: Path) -> str | None:
     """Return the path of the weights to start from, downloaded where they are not here yet."""
     if options.checkpoint is not None:
-        if not Path(options.checkpoint).expanduser().is_file():
+        checkpoint = Path(options.checkpoint).expanduser()
+        if not checkpoint.is_file():
             raise FileNotFoundError(f'--checkpoint {options.checkpoint} does not exist; name a file')
-        return str(options.checkpoint)
+        return checkpoint.as_posix()
     if options.start != 'published':
         return None
     from ...zoo import checkpoint_of
