@@ -95,6 +95,14 @@ def test_good_data_is_counted(tmp_path) -> None:
     assert reduced.pixels.tolist() == [1, 3, 0] and reduced.ignored == 4
 
 
+def test_heads_for_other_classes_are_seen(tmp_path) -> None:
+    write(tmp_path, 'one', np.zeros((2, 4), np.uint8))
+    config = data_config(tmp_path)
+    config.model.decode_head.num_classes = 2
+    report, _ = check_config(config)
+    assert '3 classes, but the head tells 2 apart' in report.problems[0]
+
+
 def test_labels_are_ignored(tmp_path) -> None:
     write(tmp_path, 'one', np.array([[0, 0, 1, 2], [2, 2, 255, 77]], np.uint8))
     report, _ = check_config(data_config(tmp_path, ignored=[77, 1]))
