@@ -12,7 +12,7 @@ default_scope = 'mmseg'
 model = dict(
     type='CheckedEncoderDecoder',
     data_preprocessor=dict(type='SegDataPreProcessor', mean=[110] * 3, std=[60] * 3, bgr_to_rgb=True),
-    backbone=dict(type='OneConvolution'),
+    backbone=dict(type='QuarterConvolution'),
     decode_head=dict(
         type='FCNHead', in_channels=8, in_index=0, channels=8, num_convs=1, num_classes={number},
         norm_cfg=dict(type='BN'), align_corners=False),
@@ -36,7 +36,7 @@ SLIDE = "dict(mode='slide', crop_size=(32, 32), stride=(20, 20))"
 
 
 @MODELS.register_module()
-class OneConvolution(nn.Module):
+class QuarterConvolution(nn.Module):
     """Features at a quarter of the resolution."""
 
     def __init__(self) -> None:

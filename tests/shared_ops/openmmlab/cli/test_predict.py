@@ -215,7 +215,7 @@ def test_broken_videos(segmenter: Segmenter, tmp_path: Path, capsys: pytest.Capt
     assert '20 frames segmented' in out
     # what could be read of it is there
     _, frames = frames_of(wanted.folder / 'overlays' / 'cut.avi')
-    assert 5 < len(frames) < 20
+    assert 0 < len(frames) < 20  # which depends on how OpenCV has packed them
     assert f'cut.avi: only {len(frames)} of its 20 frames can be read' in err
 
 
