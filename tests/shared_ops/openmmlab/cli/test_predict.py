@@ -1,5 +1,6 @@
 """What ``predict`` writes, what it leaves alone, and what stays after a break; with models of a single convolution."""
 
+import argparse
 import json
 import resource
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from shared_ops.openmmlab.cli.commands.model_options import add_model_options
 from shared_ops.openmmlab.cli.predict import predict
 from shared_ops.openmmlab.inference.results import Wanted
 from shared_ops.openmmlab.inference.segmenter import Segmenter
@@ -257,6 +259,15 @@ def test_a_video_that_the_disk_has_no_room_for(suffix: str, tmp_path: Path, monk
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == older
+
+
+def test_a_picture_among_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_model_options(parser)
+    assert parser.parse_args(['--cfg-options', 'a=1', 'b=[2,3]']).cfg_options == {'a': 1, 'b': [2, 3]}
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', 'a=1', 'photo.jpg'])
+    assert "'photo.jpg' is not KEY=VALUE; what is no setting comes before" in capsys.readouterr().err
 
 
 def test_scores_of_a_video_are_refused(tmp_path: Path) -> None:
