@@ -1,6 +1,7 @@
 """What ``predict`` writes, what it leaves alone, and what stays after a break; with models of a single convolution."""
 
 import argparse
+import errno
 import json
 import resource
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 
 from shared_ops.openmmlab.cli.commands.model_options import add_model_options
 from shared_ops.openmmlab.cli.predict import predict
+from shared_ops.openmmlab.inference import results
+from shared_ops.openmmlab.inference.pictures import write_png
 from shared_ops.openmmlab.inference.results import Wanted
 from shared_ops.openmmlab.inference.segmenter import Segmenter
 from shared_ops.openmmlab.inference.video import write_video
@@ -243,6 +246,19 @@ def test_an_interrupted_video_stays_as_far_as_it_went(
     # the whole of it replaces the part
     assert predict(lambda: segmenter, [str(tmp_path / 'clip.avi')], Wanted(tmp_path / 'out'), skip_existing=True) == 0
     assert not partial.exists()
+
+
+def test_a_full_disk_ends_the_work(segmenter: Segmenter, pictures: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    def write(path: Path, image: np.ndarray) -> None:
+        if path.name == 'b.png':
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        write_png(path, image)
+
+    monkeypatch.setattr(results, 'write_png', write)
+    with pytest.raises(OSError, match=r'out has no space left: make room; --skip-existing goes on'):
+        predict(lambda: segmenter, [str(pictures)], Wanted(tmp_path / 'out'))
+    out, err = capsys.readouterr()
+    assert '1 of 3 images segmented' in out and 'b.png: OSError: [Errno 28]' in err and 'c.png' not in err
 
 
 @pytest.mark.parametrize('suffix', ['.mp4', '.avi', '.mkv'])
