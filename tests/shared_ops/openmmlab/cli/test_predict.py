@@ -1,5 +1,7 @@
 """What ``predict`` writes, what it leaves alone, and what stays after a break; with models of a single convolution."""
 
+import argparse
+import errno
 import json
 import resource
 from pathlib import Path
@@ -9,7 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from shared_ops.openmmlab.cli.commands.model_options import add_model_options
 from shared_ops.openmmlab.cli.predict import predict
+from shared_ops.openmmlab.inference import results
+from shared_ops.openmmlab.inference.pictures import write_png
 from shared_ops.openmmlab.inference.results import Wanted
 from shared_ops.openmmlab.inference.segmenter import Segmenter
 from shared_ops.openmmlab.inference.video import write_video
@@ -243,6 +248,19 @@ def test_an_interrupted_video_stays_as_far_as_it_went(
     assert not partial.exists()
 
 
+def test_a_full_disk_ends_the_work(segmenter: Segmenter, pictures: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    def write(path: Path, image: np.ndarray) -> None:
+        if path.name == 'b.png':
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        write_png(path, image)
+
+    monkeypatch.setattr(results, 'write_png', write)
+    with pytest.raises(OSError, match=r'out has no space left: make room; --skip-existing goes on'):
+        predict(lambda: segmenter, [str(pictures)], Wanted(tmp_path / 'out'))
+    out, err = capsys.readouterr()
+    assert '1 of 3 images segmented' in out and 'b.png: OSError: [Errno 28]' in err and 'c.png' not in err
+
+
 @pytest.mark.parametrize('suffix', ['.mp4', '.avi', '.mkv'])
 def test_a_video_that_the_disk_has_no_room_for(suffix: str, tmp_path: Path, monkeypatch) -> None:
     """OpenCV writes half of it and does not complain; the older one stays."""
@@ -257,6 +275,15 @@ def test_a_video_that_the_disk_has_no_room_for(suffix: str, tmp_path: Path, monk
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == older
+
+
+def test_a_picture_among_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_model_options(parser)
+    assert parser.parse_args(['--cfg-options', 'a=1', 'b=[2,3]']).cfg_options == {'a': 1, 'b': [2, 3]}
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', 'a=1', 'photo.jpg'])
+    assert "'photo.jpg' is not KEY=VALUE; what is no setting comes before" in capsys.readouterr().err
 
 
 def test_scores_of_a_video_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ def predict(
 
     Raises:
         ValueError: an argument cannot be used.
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or has no space left; what was done is there, and was reported.
         KeyboardInterrupt: the user has enough; what was done is there, and was reported.
     """
     if not 0 <= wanted.opacity <= 1:
@@ -118,6 +119,11 @@ def _segment_pictures(
                 outcome.pictures += 1
             except Exception as error:
                 outcome.problems.append((task.source, reason(error)))
+                # hours of work would go the same way
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise OSError(
+                        f'--out {wanted.folder} has no space left: make room; --skip-existing goes on from here'
+                    ) from error
         if batches.size < size:
             progress.console.print(f'{size} pictures at a time are too many for the memory: now {batches.size}')
         progress.advance(bar, len(group))

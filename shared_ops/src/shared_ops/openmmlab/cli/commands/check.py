@@ -1,8 +1,6 @@
 """``check``: whether the data of a config can be learnt."""
 
 import argparse
-import contextlib
-import io
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +31,13 @@ def report(file: Path) -> int:
     Returns:
         1 if something has to be mended, else 0.
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # MMSegmentation's data sets print debugging lines
-        from ...inference.classes import dataset_meta
-        from ...own_data.labels import check_config
     from mmengine.config import Config
     from rich.console import Console
     from rich.progress import track
     from rich.table import Table
+
+    from ...inference.classes import dataset_meta
+    from ...own_data.labels import check_config
 
     console = Console(highlight=False)
     config = Config.fromfile(file)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,9 +45,7 @@ def _compare(options: argparse.Namespace, configs: Configs) -> int:
     models = [model.partition('=') for model in options.models]
     for config, _, _ in models:
         configs.find(config)
-    # MMSegmentation prints debugging lines when it is imported
-    with contextlib.redirect_stdout(io.StringIO()):
-        from ..compare import compare
+    from ..compare import compare
 
     check_model_options(options)
     count = Counter(config for config, _, _ in models)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 from typing import TYPE_CHECKING
 
 from ..configs import Configs
@@ -30,6 +28,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         '--cfg-options',
         metavar='KEY=VALUE',
         nargs='+',
+        type=_setting,
         action=DictAction,
         default={},
         help='settings of the config to change, such as model.test_cfg.mode=whole',
@@ -59,8 +58,8 @@ def load_segmenter(options: argparse.Namespace, configs: Configs, config: str, c
     Raises:
         ValueError: the config is not known, has no published checkpoint, or the options cannot be used.
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # MMSegmentation prints debugging lines when it is imported
-        from ...inference.segmenter import Segmenter
+    from ...inference.segmenter import Segmenter
+
     path = configs.find(config)
     if checkpoint is None:
         from ...zoo import checkpoint_of
@@ -74,6 +73,12 @@ def load_segmenter(options: argparse.Namespace, configs: Configs, config: str, c
         tta=options.tta,
         cfg_options=options.cfg_options,
     )
+
+
+def _setting(text: str) -> str:
+    if '=' not in text:
+        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE; what is no setting comes before this option')
+    return text
 
 
 def _precision(options: argparse.Namespace) -> torch.dtype | None:

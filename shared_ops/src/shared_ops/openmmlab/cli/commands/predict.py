@@ -1,8 +1,6 @@
 """``predict``: label maps and overlays of pictures and videos."""
 
 import argparse
-import contextlib
-import io
 from pathlib import Path
 
 from ..configs import Configs
@@ -58,10 +56,8 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
 
 def _predict(options: argparse.Namespace, configs: Configs) -> int:
     configs.find(options.config)  # a name with a slip of the pen is told before anything else
-    # MMSegmentation prints debugging lines when it is imported
-    with contextlib.redirect_stdout(io.StringIO()):
-        from ...inference.results import Wanted
-        from ..predict import predict
+    from ...inference.results import Wanted
+    from ..predict import predict
 
     check_model_options(options)
     return predict(

@@ -1,9 +1,7 @@
 """``serve``: a page in the browser to drop pictures on."""
 
 import argparse
-import contextlib
 import importlib.util
-import io
 from pathlib import Path
 
 from ..configs import Configs
@@ -48,10 +46,8 @@ def _serve(options: argparse.Namespace, configs: Configs) -> int:
     if options.longest_side < 1:
         raise ValueError(f'--longest-side is {options.longest_side}; at least 1 pixel is needed')
     path = configs.find(options.config)
-    # MMSegmentation prints debugging lines when it is imported
-    with contextlib.redirect_stdout(io.StringIO()):
-        from ...serve.app import About
-        from ...serve.server import open_socket, run
+    from ...serve.app import About
+    from ...serve.server import open_socket, run
 
     check_model_options(options)
     with open_socket(options.host, options.port) as opened:
