@@ -145,3 +145,21 @@ def backbone_table(results: Results) -> str:
 def backbone_table_of_file(path: Path) -> str:
     """Return the table of one results file."""
     return backbone_table(json.loads(path.read_text(encoding='utf-8')))
+
+
+def training_memory_table(results: Results) -> str:
+    """Return what an update needs at its peak in each setting, and the share of the first."""
+    measured = results['measured']
+    body = []
+    for entry in measured:
+        times = f'{entry["accumulate"]} x ' if entry['accumulate'] > 1 else ''
+        pictures = f'{times}{entry["batch"]} of {entry["crop"]} x {entry["crop"]}'
+        share = entry['bytes'] / measured[0]['bytes']
+        body.append([entry['name'], pictures, f'{entry["bytes"] / 2**30:.2f} GiB', f'{100 * share:.0f} %'])
+    where = f'`{results["config"]}`. {machine_line(results)}'
+    return f'{where}\n\n{_rows(["setting", "pictures of an update", "memory", "of the first"], body)}'
+
+
+def training_memory_table_of_file(path: Path) -> str:
+    """Return the table of one results file."""
+    return training_memory_table(json.loads(path.read_text(encoding='utf-8')))

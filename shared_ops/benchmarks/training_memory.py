@@ -3,7 +3,7 @@
 Every setting has a process of its own, which trains a published model on random pictures and reports what an update
 needs at its peak, weights and optimizer included: on the CPU the resident memory of the process beyond what it had
 before the model was built, on a GPU what PyTorch's allocator handed out. Results go to
-``<out>/<package>-<device>.json``; ``.github/docs/your_own_data.md`` quotes some.
+``<out>/<package>-<device>.json``, those that ``.github/docs/your_own_data.md`` shows to ``results/training_memory``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from table import training_memory_table
 
 CONFIGS = {
     'vit_adapter': 'ade20k/upernet_deit_adapter_tiny_512_160k_ade20k.py',
@@ -123,19 +125,6 @@ def in_own_process(package: str, setting: Setting, device: str, threads: int | N
     return {**asdict(setting), **json.loads(result.stdout.splitlines()[-1])}
 
 
-def memory_table(results: dict[str, object]) -> str:
-    """Return what was measured as a Markdown table."""
-    measured = results['measured']
-    lines = ['| setting | crop | batch | memory | of the first |', '|---|---|---|---|---|']
-    for each in measured:
-        times = f'{each["accumulate"]} x ' if each['accumulate'] > 1 else ''
-        lines.append(
-            f'| {each["name"]} | {each["crop"]} | {times}{each["batch"]} | {each["bytes"] / 2**30:.2f} GiB | '
-            f'{each["bytes"] / measured[0]["bytes"]:.0%} |'
-        )
-    return '\n'.join(lines)
-
-
 def main() -> None:
     """Run what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -166,7 +155,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / f'{arguments.package}-{arguments.device}.json'
     path.write_text(json.dumps(results, indent=1) + '\n', encoding='utf-8')
-    print(f'{memory_table(results)}\n\nwrote {path}')
+    print(f'{training_memory_table(results)}\n\nwrote {path}')
 
 
 if __name__ == '__main__':

@@ -100,3 +100,16 @@ def test_committed_results_of_backbones_are_whole(path: Path) -> None:
     directions, names = ('forward', 'forward+backward'), ('shared_ops', 'plain PyTorch')
     assert timed == [(direction, name) for direction in directions for name in names]
     assert len({len(entry['seconds']) for entry in results['times']}) == 1
+
+
+def test_memory_of_training_is_a_share_of_the_first() -> None:
+    from table import training_memory_table
+
+    plain = {'name': 'as published', 'crop': 256, 'batch': 4, 'accumulate': 1, 'bytes': 2**31}
+    machine = {'device': 'cuda', 'gpu': 'GPU', 'driver': 1, 'cuda': 2, 'torch': 3, 'revision': 4, 'date': '2026-11-25T'}
+    half = {**plain, 'name': 'halves', 'batch': 2, 'accumulate': 2, 'bytes': 2**30}
+    rows = training_memory_table({'machine': machine, 'config': 'name', 'measured': [plain, half]}).splitlines()
+    assert rows[-2:] == [
+        '| as published | 4 of 256 x 256 | 2.00 GiB | 100 % |',
+        '| halves | 2 x 2 of 256 x 256 | 1.00 GiB | 50 % |',
+    ]

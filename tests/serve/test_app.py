@@ -3,8 +3,10 @@
 import contextlib
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import cv2
@@ -144,6 +146,32 @@ def test_other_pages_are_refused(address: str) -> None:
     assert ask(f'{address}/segment', png(picture()), Origin='https://example.org')[0] == 403
     assert ask(f'{address}/about', Host='example.org')[0] == 403
     assert ask(f'{address}/segment', png(picture()), Origin=address)[0] == 200
+
+
+def test_large_pictures_are_unpacked_in_turn(address: str, monkeypatch) -> None:
+    """Otherwise a few files of some kilobytes fill the memory."""
+    from shared_ops.openmmlab.serve import app
+
+    now, most, unpack = [], [], app.read_picture
+
+    def slowly(content):
+        now.append(content)
+        most.append(len(now))
+        time.sleep(0.1)
+        now.pop()
+        return unpack(content)
+
+    monkeypatch.setattr(app, 'read_picture', slowly)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: ask(f'{address}/segment', png(picture()))[0], range(4)))
+    assert answers == [200] * 4 and max(most) == 2
+
+
+def test_names_of_a_server() -> None:
+    from shared_ops.openmmlab.serve.server import names_of
+
+    assert '127.0.1.1' in names_of('127.0.1.1') and 'localhost' in names_of('::1')
+    assert names_of('0.0.0.0') is names_of('192.0.2.1') is None
 
 
 def test_the_page_may_fetch_from_its_server_alone(address: str) -> None:

@@ -63,7 +63,7 @@ def check_own_config(config: Config, published: Config) -> None:
     for split, folder in {'train': 'train', 'val': 'val', 'test': 'val'}.items():
         dataset = config[f'{split}_dataloader'].dataset
         assert {*dataset} == {
-            'type', 'data_root', 'data_prefix', 'pipeline', 'metainfo', 'img_suffix', 'seg_map_suffix',
+            'type', 'data_root', 'data_prefix', 'pipeline', 'metainfo', 'img_suffix', 'seg_map_suffix', 'ignored',
         }  # fmt: skip
         assert dataset.data_prefix.img_path == f'images/{folder}'
     assert config.train_dataloader.batch_size == 4

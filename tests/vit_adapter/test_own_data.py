@@ -79,6 +79,17 @@ def test_a_step_on_other_data(name, overrides, data, tmp_path) -> None:
     assert math.isfinite(logged['loss']) and logged['loss'] > 0
 
 
+def test_a_config_says_only_what_differs(data, new, tmp_path) -> None:
+    published = [word for word in new if word not in ('--crop', '64')]
+    assert main('vit_adapter', [*published, '--ignore', '77']) == 0
+    lines = (tmp_path / 'own.py').read_text().splitlines()
+    assert len(lines) <= 27 and max(map(len, lines)) <= 120
+    config, base = (Config.fromfile(path) for path in (tmp_path / 'own.py', vit_adapter.CONFIG_DIR / TINY))
+    assert config.crop_size == base.crop_size and config.tta_pipeline == base.tta_pipeline
+    for split in ('train', 'val'):
+        assert config[f'{split}_dataloader'].dataset.pipeline == base[f'{split}_dataloader'].dataset.pipeline
+
+
 @pytest.fixture
 def new(data, tmp_path, monkeypatch):
     """``new`` with all that it needs, but for what the pictures' border of 77 is."""
@@ -95,6 +106,8 @@ def test_new_refuses_what_cannot_be_learnt(new, tmp_path, capsys) -> None:
     assert 'new ... --ignore 77' in capsys.readouterr().out and not (tmp_path / 'own.py').exists()
     assert main('vit_adapter', [*new, '--batch', '1']) == 2
     assert 'takes 2 of them' in capsys.readouterr().err
+    assert main('vit_adapter', [*new, '--ignore', '300']) == 2
+    assert 'from 0 to 255' in capsys.readouterr().err and not (tmp_path / 'own.py').exists()
     (tmp_path / 'own.py').write_text('# mine')
     assert main('vit_adapter', [*new, '--ignore', '77']) == 2
     assert 'is left as it is' in capsys.readouterr().err and (tmp_path / 'own.py').read_text() == '# mine'

@@ -130,3 +130,23 @@ def test_the_runner_is_told_what_to_resume_from(tmp_path: Path) -> None:
     os.truncate(work / 'iter_4.pth', 100)
     hook.before_run(runner)
     assert runner._load_from == str(work / 'iter_2.pth')
+
+
+def test_a_store_is_left_to_mmengine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``s3://`` is no folder: nothing is written there as a file, and addresses keep their slashes."""
+    address, removed = 's3://bucket/models', []
+    hook = HOOKS.build(
+        dict(type='SafeCheckpointHook', by_epoch=False, interval=2, max_keep_ckpts=1, save_last=False, out_dir=address)
+    )
+    assert hook.backend_args is None
+    hook.out_dir, hook.keep_ckpt_ids = f'{address}/work', [2]
+    hook.file_backend = SimpleNamespace(
+        join_path=lambda *parts: '/'.join(parts), isfile=lambda path: path in removed or not removed.append(path),
+        remove=lambda path: None,
+    )  # fmt: skip
+    runner = Runner(tmp_path)
+    monkeypatch.setattr(runner.__class__, 'save_checkpoint', lambda *args, **kwargs: None)
+    hook._save_checkpoint_with_step(runner, 4, {})
+    assert removed == [f'{address}/work/iter_2.pth']
+    hook.before_run(runner)
+    assert runner._load_from is None

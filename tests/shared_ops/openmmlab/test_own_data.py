@@ -13,7 +13,7 @@ from shared_ops.openmmlab.own_data.folders import find_pairs
 
 prepare()
 
-from shared_ops.openmmlab.own_data.ignore_labels import IgnoreLabels  # noqa: E402
+from shared_ops.openmmlab.own_data.dataset import OwnDataset  # noqa: E402
 from shared_ops.openmmlab.own_data.labels import check_config  # noqa: E402
 
 
@@ -64,18 +64,10 @@ def test_classes_have_names_and_colors(tmp_path) -> None:
             read_classes(file)
 
 
-def test_labels_are_ignored() -> None:
-    labels = np.array([[0, 1, 7], [9, 255, 1]], np.uint8)
-    assert IgnoreLabels([7, 9]).transform({'gt_seg_map': labels})['gt_seg_map'].tolist() == [[0, 1, 255], [255, 255, 1]]
-    assert IgnoreLabels([7]).transform({'img': labels}) == {'img': labels}  # inference
-    with pytest.raises(ValueError, match=r'\[256\]'):
-        IgnoreLabels([256])
-
-
 def data_config(folder: Path, **dataset: object) -> Config:
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
     own = dict(
-        type='BaseSegDataset', data_root=str(folder), data_prefix=dict(img_path='images', seg_map_path='labels'),
+        type='OwnDataset', data_root=str(folder), data_prefix=dict(img_path='images', seg_map_path='labels'),
         pipeline=pipeline, metainfo=dict(classes=['a', 'b', 'c']), **dataset,
     )  # fmt: skip
     return Config(
@@ -101,6 +93,25 @@ def test_good_data_is_counted(tmp_path) -> None:
     assert (train.ignored, train.pictures, train.problems) == (2, 1, [])
     reduced, _ = check_config(data_config(tmp_path, reduce_zero_label=True))
     assert reduced.pixels.tolist() == [1, 3, 0] and reduced.ignored == 4
+
+
+def test_heads_for_other_classes_are_seen(tmp_path) -> None:
+    write(tmp_path, 'one', np.zeros((2, 4), np.uint8))
+    config = data_config(tmp_path)
+    config.model.decode_head.num_classes = 2
+    report, _ = check_config(config)
+    assert '3 classes, but the head tells 2 apart' in report.problems[0]
+
+
+def test_labels_are_ignored(tmp_path) -> None:
+    write(tmp_path, 'one', np.array([[0, 0, 1, 2], [2, 2, 255, 77]], np.uint8))
+    report, _ = check_config(data_config(tmp_path, ignored=[77, 1]))
+    assert report.pixels.tolist() == [2, 0, 3] and (report.ignored, report.problems) == (3, [])
+    # the values as they stand in the files, whatever 0 means there
+    reduced, _ = check_config(data_config(tmp_path, ignored=[77, 1], reduce_zero_label=True))
+    assert reduced.pixels.tolist() == [0, 3, 0] and (reduced.ignored, reduced.problems) == (5, [])
+    with pytest.raises(ValueError, match=r'\[256\]'):
+        OwnDataset(ignored=[256])
 
 
 def test_bad_data_is_listed(tmp_path) -> None:

@@ -51,6 +51,11 @@ class WholeFileBackend(LocalBackend):  # type: ignore[misc]
             ) from error
 
 
+def is_address(path: str) -> bool:
+    """Tell whether a path lies in a store that MMEngine reaches by its prefix, such as ``s3://``, and not on a disk."""
+    return '://' in path
+
+
 def is_whole(path: Path) -> bool:
     """Tell whether a checkpoint is there and its end is; only the end is read.
 

@@ -34,9 +34,9 @@ def prepare() -> None:
     )
     from .checkpoint import register_loaders
     from .curves import hook  # noqa: F401
-    from .own_data import ignore_labels  # noqa: F401
 
     with contextlib.redirect_stdout(io.StringIO()):  # MMSegmentation's data sets print debugging lines
         from . import datasets  # noqa: F401
+        from .own_data import dataset  # noqa: F401
 
     register_loaders()

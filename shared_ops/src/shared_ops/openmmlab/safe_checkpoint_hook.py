@@ -13,7 +13,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner, find_latest_checkpoint
 from mmseg.registry import HOOKS
 
-from .checkpoint_files import WHOLE_FILES, whole_checkpoint
+from .checkpoint_files import WHOLE_FILES, is_address, whole_checkpoint
 
 
 @HOOKS.register_module()
@@ -22,13 +22,15 @@ class SafeCheckpointHook(CheckpointHook):  # type: ignore[misc]
 
     An old checkpoint is removed after the new one is saved, not before, and a file gets its name when all of it is on
     the disk. Where the last checkpoint is truncated all the same, ``--resume`` goes on from the one before it.
+    With an ``out_dir`` that is an address (``s3://...``), files are written by MMEngine's own means.
 
     Args:
         kwargs: as for ``CheckpointHook``.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        if kwargs.get('backend_args') is None and kwargs.get('file_client_args') is None:
+        named = kwargs.get('backend_args') is not None or kwargs.get('file_client_args') is not None
+        if not named and not is_address(kwargs.get('out_dir') or ''):
             kwargs['backend_args'] = {'backend': WHOLE_FILES}
         super().__init__(**kwargs)
 
@@ -37,6 +39,8 @@ class SafeCheckpointHook(CheckpointHook):  # type: ignore[misc]
         if runner._resume is not True or runner._load_from is not None:
             return
         noted = find_latest_checkpoint(runner.work_dir)
+        if noted and is_address(noted):
+            return
         named = Path(noted) if noted else None
         chosen = whole_checkpoint(named, named.parent if named else Path(runner.work_dir))
         if chosen != named:
@@ -50,7 +54,8 @@ class SafeCheckpointHook(CheckpointHook):  # type: ignore[misc]
         with self._one_more():
             super()._save_checkpoint_with_step(runner, step, meta)
         while len(self.keep_ckpt_ids) > self.max_keep_ckpts:
-            self._remove(Path(self.out_dir, self.filename_tmpl.format(self.keep_ckpt_ids.popleft())))
+            name = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
+            self._remove(self.file_backend.join_path(self.out_dir, name))
 
     @contextmanager
     def _one_more(self) -> Iterator[None]:
@@ -72,9 +77,9 @@ class SafeCheckpointHook(CheckpointHook):  # type: ignore[misc]
         finally:
             self.best_ckpt_path = self.best_ckpt_path or before
         if before and before != self.best_ckpt_path:
-            self._remove(Path(before))
+            self._remove(before)
 
-    def _remove(self, path: Path) -> None:
+    def _remove(self, path: str) -> None:
         if not is_main_process():
             return
         if self.file_backend.isfile(path):

@@ -92,3 +92,7 @@ def test_what_cannot_be_compared(model: Candidate, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'a has the classes 4 \(dark, grey, bright, \.\.\.\) and b has 2 \(one, two'):
         compare(photo, [model, other], tmp_path / 's.png')
     assert not (tmp_path / 's.png').exists()
+    for inputs in ({'picture': tmp_path / 'none.png'}, {'picture': photo, 'labels': tmp_path / 'none.png'}):
+        never = Candidate('a', model.config, lambda: pytest.fail('loaded'))
+        with pytest.raises(OSError, match=r'none\.png cannot be read: No such file or directory; name an image'):
+            compare(candidates=[never], out=tmp_path / 's.png', **inputs)

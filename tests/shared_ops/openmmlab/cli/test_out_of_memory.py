@@ -49,3 +49,11 @@ def test_what_is_done_already_is_not_advised() -> None:
     assert '--cfg-options' not in advice(saving).partition('\n')[2]
     assert advice(CONFIG).count('      --cfg-options') == 3
     assert 'batch_size=2 optim_wrapper.accumulative_counts=2' in advice(CONFIG)
+
+
+def test_a_config_of_another_kind_gets_advice() -> None:
+    """Advice that fails would hide the error that it is about."""
+    other = Config(CONFIG.to_dict())
+    other.model.decode_head = [dict(type='FCNHead'), dict(type='OCRHead')]
+    other.train_dataloader = dict(batch_sampler=dict(type='BatchSampler'))
+    assert 'model.backbone.with_cp=True' in advice(other)

@@ -1,6 +1,7 @@
 """What ``predict`` writes, what it leaves alone, and what stays after a break; with models of a single convolution."""
 
 import json
+import resource
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import torch
 from shared_ops.openmmlab.cli.predict import predict
 from shared_ops.openmmlab.inference.results import Wanted
 from shared_ops.openmmlab.inference.segmenter import Segmenter
+from shared_ops.openmmlab.inference.video import write_video
 from support.tiny_segmentor import CLASSES, write_segmentor
 
 
@@ -116,6 +118,29 @@ def test_an_input_is_never_replaced(pictures: Path, tmp_path: Path) -> None:
         predict(lambda: pytest.fail('loaded'), [str(tmp_path / 'link.png')], Wanted(out))
 
 
+def test_annotations_of_a_data_set_are_never_replaced(pictures: Path, segmenter: Segmenter) -> None:
+    annotation = pictures.parent / 'labels' / 'a.png'
+    annotation.parent.mkdir()
+    cv2.imwrite(str(annotation), noise(30, 40, 9))
+    before = annotation.read_bytes()
+    with pytest.raises(ValueError, match='has a folder labels that is none of predict'):
+        predict(lambda: segmenter, [str(pictures)], Wanted(pictures.parent))
+    assert annotation.read_bytes() == before
+
+
+@pytest.mark.parametrize('name', ['clip/000000.png', 'clip.legend.png'])
+def test_a_video_and_a_picture_never_share_a_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / 'in' / 'clip').mkdir(parents=True)
+    write_clip(tmp_path / 'in' / 'clip.avi', frames=1)
+    cv2.imwrite(str(tmp_path / 'in' / name), noise(30, 40, 0))
+    with pytest.raises(ValueError, match=r'would be made of .* as well as of '):
+        predict(
+            lambda: pytest.fail('loaded'),
+            [str(tmp_path / 'in'), str(tmp_path / 'in' / '*.avi')],
+            Wanted(tmp_path / 'out', frame_labels=True),
+        )
+
+
 @pytest.mark.parametrize('error', [torch.OutOfMemoryError('CUDA out of memory'), RuntimeError("can't allocate memory")])
 def test_too_large_a_batch_becomes_smaller(
     error: Exception, segmenter: Segmenter, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -216,6 +241,22 @@ def test_an_interrupted_video_stays_as_far_as_it_went(
     # the whole of it replaces the part
     assert predict(lambda: segmenter, [str(tmp_path / 'clip.avi')], Wanted(tmp_path / 'out'), skip_existing=True) == 0
     assert not partial.exists()
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.avi', '.mkv'])
+def test_a_video_that_the_disk_has_no_room_for(suffix: str, tmp_path: Path, monkeypatch) -> None:
+    """OpenCV writes half of it and does not complain; the older one stays."""
+    path = tmp_path / f'clip{suffix}'
+    assert write_video(path, iter([noise(120, 160, index) for index in range(9)]), 12.5) == 9
+    older = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(older) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match='does not hold all of its 9 frames'):
+            write_video(path, iter([noise(120, 160, index) for index in range(9)]), 12.5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == older
 
 
 def test_scores_of_a_video_are_refused(tmp_path: Path) -> None:

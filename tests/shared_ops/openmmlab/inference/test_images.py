@@ -49,6 +49,20 @@ def test_results_in_a_searched_folder_are_left_out(folder: Path) -> None:
     assert list(find('out/labels/one.png')) == ['out/labels/one.png']
 
 
+def test_results_are_known_through_a_link(folder: Path) -> None:
+    (folder / 'link').symlink_to(folder / 'out')
+    for argument in ('.', '**/*.png'):
+        images = find_images([argument], except_below=Path('link'))
+        assert not [image.path for image in images if image.path.match('out/labels/*')]
+
+
+@pytest.mark.parametrize('argument', ['out', 'out/*.png'])
+def test_pictures_where_the_results_go_are_not_said_to_be_missing(folder: Path, argument: str) -> None:
+    (folder / 'out' / 'photo.png').touch()
+    with pytest.raises(ValueError, match='is left out; name another --out'):
+        find(argument)
+
+
 @pytest.mark.parametrize(
     ('pattern', 'found'),
     [

@@ -41,7 +41,10 @@ def test_mirror_of_hugging_face() -> None:
     assert at_mirror(HUGGING_FACE, 'model.pth', None, both) == 'https://m.example/model.pth'
 
 
-@pytest.mark.parametrize('mirror', ['mirror.example', '/data/mirror', 'https://m.example/{file}'])
+@pytest.mark.parametrize('mirror', [
+    'mirror.example', '/data/mirror', 'https://m.example/{file}', 'https://', 'http://[::1', 'http://..m.example',
+    'http://m.example:port', 'http://m example',
+])  # fmt: skip
 def test_mirror_that_is_none(mirror: str) -> None:
     with pytest.raises(ValueError, match=r'--mirror is .*it must begin with http'):
         at_mirror(GITHUB, 'model.pth', mirror, {})

@@ -2,8 +2,10 @@
 
 import io
 import sys
+import time
 import types
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from shared_ops.openmmlab import prepare
 from shared_ops.openmmlab.cli import main
 from shared_ops.openmmlab.pretrained import read_pretrained
 from shared_ops.openmmlab.zoo import DownloadError, checkpoint_of
+from shared_ops.openmmlab.zoo.archives import unpack_checkpoint
 from shared_ops.openmmlab.zoo.starts import (
     fetch_start_file,
     missing_start_files,
@@ -86,6 +89,24 @@ def test_archive(package: str, mirror: FileServer, cache: Path) -> None:
         assert path == cache / 'zipped.pth' and path.read_bytes() == content
     assert [path for path, _ in mirror.requests] == ['/owner/zoo/zipped.zip']
     assert list(cache.iterdir()) == [path]
+
+
+def test_two_processes_unpack_one_archive(package: str, mirror: FileServer, cache: Path, monkeypatch) -> None:
+    """The second comes while the first unpacks, and takes neither its archive nor its half-written file."""
+    content, mirror.content = mirror.content, zipped(mirror.content)
+    unpacked = []
+
+    def slowly(archive: Path, target: Path) -> Path:
+        unpacked.append(archive)
+        time.sleep(0.2)
+        return unpack_checkpoint(archive, target)
+
+    monkeypatch.setattr('shared_ops.openmmlab.zoo.checkpoints.unpack_checkpoint', slowly)
+    with ThreadPoolExecutor(2) as pool:
+        paths = list(pool.map(lambda name: checkpoint_of(package, name), ['zipped', 'zipped']))
+    assert [path.read_bytes() for path in paths] == [content, content]
+    assert len(unpacked) == len(mirror.requests) == 1
+    assert list(cache.iterdir()) == [cache / 'zipped.pth']
 
 
 def test_archive_that_somebody_brought(package: str, mirror: FileServer, cache: Path) -> None:

@@ -136,6 +136,18 @@ def test_busy_server_is_asked_again(server: FileServer, tmp_path: Path, status: 
     assert len(server.requests) == 4
 
 
+def test_answer_without_a_file(server: FileServer, tmp_path: Path) -> None:
+    server.script = [answer(204), *3 * [answer(200, {'Content-Length': '0'})]]
+    assert 'the server sent nothing' in refusal(server, tmp_path)
+
+
+def test_more_than_the_file(server: FileServer, tmp_path: Path) -> None:
+    """Without a length of its own, an answer ends with the connection."""
+    longer = answer(206, {'ETag': '"first"', 'Content-Range': 'bytes 100000-299999/300000'}, bytes(200_001))
+    server.script = [server.breaking_off(100_000), longer]
+    assert fetch(server, tmp_path) == server.content
+
+
 def test_pauses_grow_and_heed_the_server(server: FileServer, tmp_path: Path, monkeypatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr('time.sleep', pauses.append)
@@ -165,6 +177,11 @@ def test_redirects(server: FileServer, tmp_path: Path) -> None:
 def test_redirects_in_a_circle(server: FileServer, tmp_path: Path) -> None:
     server.script = 20 * [answer(302, {'Location': '/release/weights.pth'})]
     assert 'in a circle' in refusal(server, tmp_path)
+
+
+def test_redirects_to_a_file_of_this_machine(server: FileServer, tmp_path: Path) -> None:
+    server.script = [answer(302, {'Location': 'file:///etc/passwd'})]
+    assert 'to what is not on the web' in refusal(server, tmp_path)
 
 
 def test_encryption_is_not_given_up() -> None:

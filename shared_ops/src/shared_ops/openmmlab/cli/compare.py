@@ -58,7 +58,9 @@ def compare(picture: Path, candidates: Sequence[Candidate], out: Path, *, labels
         ValueError: an argument cannot be used, or the models have different classes.
         OSError: a file cannot be read or written.
     """
-    _check_out(out, [picture, *([labels] if labels else [])])
+    inputs = [picture, *([labels] if labels else [])]
+    _check_inputs(inputs)
+    _check_out(out, inputs)
     try:
         content = read_picture(picture)
     except ValueError as error:
@@ -94,6 +96,15 @@ def compare(picture: Path, candidates: Sequence[Candidate], out: Path, *, labels
     write_png(out, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     _report(results, out)
     return 0
+
+
+def _check_inputs(inputs: Sequence[Path]) -> None:
+    for path in inputs:
+        try:
+            with path.open('rb'):
+                pass
+        except OSError as error:
+            raise OSError(f'{path} cannot be read: {error.strerror}; name an image file') from error
 
 
 def _check_out(out: Path, inputs: Sequence[Path]) -> None:

@@ -34,14 +34,16 @@ def advice_when_out_of_memory(config: Config) -> Iterator[None]:
 
 def advice(config: Config) -> str:
     """Return what uses less memory and is not used yet, what costs nothing but time first."""
-    wrapper, batch = config.optim_wrapper, int(config.train_dataloader.batch_size)
+    wrapper = config.optim_wrapper
+    batch = int(config.train_dataloader.get('batch_size') or 1)  # a batch sampler may say it instead
+    head = config.model.get('decode_head')  # of a cascade, a list
     ways = []
-    if not config.model.backbone.get('with_cp'):
+    if not (config.model.get('backbone') or {}).get('with_cp'):
         ways.append(('recompute activations instead of keeping them', 'model.backbone.with_cp=True'))
-    if wrapper.type == 'OptimWrapper':
+    if wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
         ways.append(('keep activations in half the bytes', 'optim_wrapper.type=Bfloat16OptimWrapper'))
     # the batch norm that UPerNet applies to the mean of whole pictures needs two of them
-    fewest = 2 if config.model.decode_head.type == 'UPerHead' else 1
+    fewest = 2 if isinstance(head, dict) and head.get('type') == 'UPerHead' else 1
     if batch > fewest:
         times = math.ceil(batch / fewest)
         counts = times * int(wrapper.get('accumulative_counts', 1))

@@ -60,34 +60,51 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
     if arguments[0].startswith('-'):
         raise ValueError(f'{command} needs the config first, but got {arguments[0]!r}: {program} CONFIG [options]')
 
-    path = configs.find(arguments[0])
-    refuse_old_options(command, arguments[1:])
-    options, _ = _option_parser().parse_known_args(arguments[1:])
+    name, rest = arguments[0], arguments[1:]
+    path = configs.find(name)
+    refuse_old_options(command, rest)
+    options = _option_parser().parse_known_args(rest)[0]
+    config = _read_config(path, options)
+    _check(command, config, options, program)
+    if command == 'train':
+        _check_start(config, configs.package, name, resume='--resume' in rest)
+
+    with contextlib.ExitStack() as around:
+        if command == 'train':
+            around.enter_context(advice_when_out_of_memory(_with_amp(config, options)))
+            if options.tensorboard:
+                path = with_tensorboard(path, Path(around.enter_context(tempfile.TemporaryDirectory())))
+                rest = [argument for argument in rest if argument != '--tensorboard']
+        elif not _names_checkpoint(rest):
+            rest = [str(checkpoint_of(configs.package, name)), *rest]
+        if options.launcher == 'pytorch' and get_device() == 'cpu':
+            rest = [*rest, '--cfg-options', *(f'{key}={value}' for key, value in wrapper_options(config).items())]
+            around.enter_context(cpu_process_group())
+        _run(tool, [program, str(path), *rest])
+    return 0
+
+
+def _read_config(path: Path, options: argparse.Namespace) -> Config:
+    """Return the config as the tool will see it."""
     config = Config.fromfile(path)
     refuse_old_config(config, path)
     config.merge_from_dict(options.cfg_options)
+    return config
+
+
+def _with_amp(config: Config, options: argparse.Namespace) -> Config:
+    if options.amp:  # so does MMSegmentation's tool
+        config.optim_wrapper.type = 'AmpOptimWrapper'
+    return config
+
+
+def _check(command: str, config: Config, options: argparse.Namespace, program: str) -> None:
+    """Find out what would fail later, before a model is built."""
     if command == 'train':
         _check_precision(options, config)
     _check_launcher(options.launcher, program)
     for loader in _LOADERS[command]:
         check_data(config, loader)
-    if command == 'train':
-        _check_start(config, configs.package, arguments[0], resume='--resume' in arguments)
-
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as around:
-        if command == 'train':
-            around.enter_context(advice_when_out_of_memory(config))
-            if options.tensorboard:
-                path = with_tensorboard(path, Path(folder))
-        rest = [argument for argument in arguments[1:] if command != 'train' or argument != '--tensorboard']
-        if command == 'test' and not _names_checkpoint(rest):
-            rest.insert(0, str(checkpoint_of(configs.package, arguments[0])))
-        tool_arguments = [program, str(path), *rest]
-        if options.launcher == 'pytorch' and get_device() == 'cpu':
-            tool_arguments += ['--cfg-options', *(f'{key}={value}' for key, value in wrapper_options(config).items())]
-            around.enter_context(cpu_process_group())
-        _run(tool, tool_arguments)
-    return 0
 
 
 def _check_start(config: Config, package: str, name: str, *, resume: bool) -> None:

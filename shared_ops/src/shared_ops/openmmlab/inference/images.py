@@ -40,13 +40,13 @@ def find_images(arguments: Sequence[str], except_below: Path) -> list[FoundImage
         ValueError: an argument means no picture, or is a checkpoint.
     """
     found: dict[Path, FoundImage] = {}
-    results = Path(os.path.abspath(except_below))
+    results = Path(os.path.realpath(except_below))
     for argument in arguments:
         if argument.endswith(_CHECKPOINTS):
             raise ValueError(f'{argument} is a checkpoint, not a picture; say --checkpoint {argument}')
         images = list(_find(argument, results))
         if not images:
-            raise ValueError(f'no images at {argument!r}: {_why_none(argument)}')
+            raise ValueError(f'no images at {argument!r}: {_why_none(argument, results)}')
         for image in images:
             found.setdefault(image.path, image)
     return list(found.values())
@@ -91,7 +91,7 @@ def _find(argument: str, results: Path) -> Iterator[FoundImage]:
         for match in sorted(map(Path, glob.glob(os.fspath(path), recursive=True))):
             if match.is_dir() and path.name != '**':
                 yield from _search(match, base, results)
-            elif (_is_image(match) or (is_video(match) and match.is_file())) and results not in match.parents:
+            elif (_is_image(match) or (is_video(match) and match.is_file())) and not _is_below(match, results):
                 yield FoundImage(match, match.relative_to(base))
 
 
@@ -100,7 +100,7 @@ def _search(folder: Path, base: Path, results: Path) -> Iterator[FoundImage]:
     visited = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
-        if real in visited or Path(parent) == results:
+        if real in visited or real == os.fspath(results):
             folders.clear()  # a link in a circle, or our own results
             continue
         visited.add(real)
@@ -121,8 +121,15 @@ def _fixed_part(pattern: Path) -> Path:
     return fixed[0]
 
 
-def _why_none(argument: str) -> str:
-    if Path(argument).expanduser().is_dir():
+def _is_below(path: Path, folder: Path) -> bool:
+    return folder in Path(os.path.realpath(path.parent), path.name).parents
+
+
+def _why_none(argument: str, results: Path) -> str:
+    path = Path(os.path.abspath(os.path.expanduser(argument)))
+    if Path(os.path.realpath(_fixed_part(path / '*'))) == results:
+        return f'what lies in the folder of the results, {results}, is left out; name another --out'
+    if path.is_dir():
         return f'the folder holds no file that ends in {", ".join(sorted(SUFFIXES))}'
     if glob.has_magic(argument):
         return f'the pattern matches no file that ends in {", ".join(sorted(SUFFIXES))}'

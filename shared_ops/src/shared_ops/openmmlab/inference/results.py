@@ -20,6 +20,8 @@ from .pictures import write_array, write_png
 from .segmenter import Segmentation
 from .video import is_video, written_suffix
 
+_MEANING = 'classes.json'
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -66,7 +68,7 @@ def plan(found: Sequence[FoundImage], wanted: Wanted) -> list[Task]:
     """Say which files are made of what, every one with a name of its own.
 
     Raises:
-        ValueError: one of them is itself an input, or scores of a video are wanted.
+        ValueError: one of them is itself an input or would be made of two, or scores of a video are wanted.
     """
     tasks = [_task(image.path, name, wanted) for image, name in zip(found, output_names(found))]
     inputs = {os.path.realpath(image.path) for image in found}
@@ -79,6 +81,7 @@ def plan(found: Sequence[FoundImage], wanted: Wanted) -> list[Task]:
                 f'{task.source} is a video, whose scores would take the space of thousands of pictures; leave out '
                 f'--save-logits, or give the frames that matter as pictures'
             )
+    _check_distinct(tasks)
     return tasks
 
 
@@ -86,11 +89,20 @@ def prepare_folder(wanted: Wanted) -> None:
     """Make the folders, and see that files can be written there.
 
     Raises:
+        ValueError: folders of these names are there, and hold files of somebody else, such as the annotations of a
+            data set.
         OSError: they cannot.
     """
     out_dir = wanted.folder
     if out_dir.exists() and not out_dir.is_dir():
         raise NotADirectoryError(f'--out {out_dir} is a file; name a folder')
+    if not (out_dir / _MEANING).exists():  # it is written before any result
+        for folder in (out_dir / 'labels', out_dir / 'overlays', out_dir / 'logits'):
+            if folder.is_dir() and any(folder.iterdir()):
+                raise ValueError(
+                    f'--out {out_dir} has a folder {folder.name} that is none of predict, since {_MEANING} is not '
+                    f'beside it; its files could be replaced, so name another folder'
+                )
     try:
         for folder in (out_dir / 'labels', out_dir / 'overlays'):
             folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +115,7 @@ def prepare_folder(wanted: Wanted) -> None:
 def write_classes(classes: Classes, wanted: Wanted) -> None:
     """Write what the labels mean, ``classes.json``, in the form of a data set's ``metainfo`` in a config."""
     content = {'classes': list(classes.names), 'palette': classes.palette.tolist()}
-    (wanted.folder / 'classes.json').write_text(json.dumps(content, ensure_ascii=False) + '\n', encoding='utf-8')
+    (wanted.folder / _MEANING).write_text(json.dumps(content, ensure_ascii=False) + '\n', encoding='utf-8')
 
 
 def write_results(
@@ -124,6 +136,21 @@ def write_results(
     if task.labels is not None:
         write_png(task.labels, segmentation.labels)
     write_png(task.overlay, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
+
+
+def _check_distinct(tasks: Sequence[Task]) -> None:
+    """See that the legend and the frames of a video keep clear of the results of pictures that are called like them."""
+    makers = {path: task.source for task in tasks for path in task.files}
+    for task in tasks:
+        for path in task.files:
+            other = next(
+                (makers[each] for each in (path, *path.parents) if makers.get(each, task.source) != task.source), None
+            )
+            if other is not None:
+                raise ValueError(
+                    f'{path} would be made of {task.source} as well as of {other}; give them to predict one after the '
+                    f'other, each with an --out of its own'
+                )
 
 
 def _task(source: Path, name: str, wanted: Wanted) -> Task:

@@ -117,6 +117,9 @@ def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> int:
         if writer is not None:
             writer.release()
     if writer is not None:
+        # OpenCV says nothing where the disk is full
+        if not _holds(partial, number):
+            raise OSError(f'{partial} does not hold all of its {number} frames; is there space?')
         os.replace(partial, path)
     return number
 
@@ -124,6 +127,14 @@ def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> int:
 def partial_name(path: Path) -> Path:
     """Return what a video is called while it is being written, ``NAME.partial.mp4``."""
     return path.with_name(f'{path.stem}.partial{path.suffix}')
+
+
+def _holds(path: Path, number: int) -> bool:
+    capture = cv2.VideoCapture(os.fspath(path))
+    try:
+        return all(capture.grab() for _ in range(number))
+    finally:
+        capture.release()
 
 
 def _open(path: Path, frame_rate: float, size: tuple[int, int]) -> cv2.VideoWriter:

@@ -18,6 +18,8 @@ PUBLISHED_BATCH = 16
 # Without --iterations: so many times every picture, and no fewer steps than this, rounded up to whole hundreds.
 _PASSES, _FEWEST = 200, 1000
 _WARM_UP = 1500
+# Columns of the written lines, where they can be broken.
+_WIDTH = 110
 
 
 @dataclass(frozen=True)
@@ -99,18 +101,18 @@ def config_text(package: str, base: Path, folder: Path, data: OwnData, plan: Pla
             'batch is 1, but UPerNet normalises the mean of whole pictures over the batch, which takes 2 of them; '
             'say batch 2, or write 1 into the config if you train on several GPUs'
         )
+    scale = _scale(published, crop, plan.short_side)
+    pipeline_lines = _pipeline_lines(published, crop, scale)
     parts = [
-        f'# {base.stem} of {package}, for other data',
+        f'# {base.stem} for other data; what is not said here is as published',
         f'_base_ = {_base_expression(package, base, folder)}',
-        '',
+        *_start_lines(published, weights),
         *_class_lines(data.classes),
-        f'crop_size = {crop}  # height, width',
         '',
         *_model_lines(published, crop, weights),
+        *pipeline_lines,
         '',
-        *_pipeline_lines(published, _scale(published, crop, plan.short_side), data),
-        '',
-        *_data_lines(data, plan),
+        *_data_lines(published, data, plan, new_pipelines=bool(pipeline_lines)),
         '',
         *_schedule_lines(published, data, plan),
     ]
@@ -150,36 +152,52 @@ def _class_lines(classes: ClassList) -> list[str]:
 def _assignment(name: str, value: object) -> list[str]:
     """Return ``name = value``, over several lines where it is long."""
     text = f'{name} = {value!r}'
-    if len(text) <= 110:
+    if len(text) <= _WIDTH:
         return [text]
     inner = pprint.pformat(value, width=106, compact=True)[1:-1].splitlines()
     return [f'{name} = [', *(f'    {line.strip()}' for line in inner), ']']
 
 
+def _dictionary(name: str, parts: Sequence[str]) -> list[str]:
+    """Return ``name = dict(parts)``, over several lines where it is long."""
+    text = f'{name} = dict({", ".join(parts)})'
+    if len(text) <= _WIDTH:
+        return [text]
+    lines = ['']
+    for part in parts:
+        if lines[-1] and len(f'{lines[-1]} {part},') > _WIDTH:
+            lines.append('')
+        lines[-1] += f'{" " if lines[-1] else "    "}{part},'
+    return [f'{name} = dict(', *lines[:-1], lines[-1].removesuffix(',') + ')']
+
+
+def _start_lines(published: Config, weights: Weights) -> list[str]:
+    if weights.checkpoint:
+        return [f'load_from = {weights.checkpoint!r}  # what does not fit the classes starts anew']
+    return ['load_from = None'] if weights.random and published.get('load_from') else []
+
+
 def _model_lines(published: Config, crop: tuple[int, int], weights: Weights) -> list[str]:
     model = published.model
-    lines = ['model = dict(']
+    lines, parts = [], []
     if weights.checkpoint or weights.random:
-        lines += ['    pretrained=None,'] if model.get('pretrained') else []
-        lines += ['    backbone=dict(init_cfg=None),'] if model.backbone.get('init_cfg') else []
-    test_size = ', test_cfg=dict(size=crop_size)' if model.data_preprocessor.get('test_cfg') else ''
-    lines.append(f'    data_preprocessor=dict(size=crop_size{test_size}),')
+        parts += ['pretrained=None'] if model.get('pretrained') else []
+        parts += ['backbone=dict(init_cfg=None)'] if model.backbone.get('init_cfg') else []
     loss = ''
     if 'class_weight' in (model.decode_head.get('loss_cls') or {}):  # Mask2Former's; the last is "no object"
         loss = ', loss_cls=dict(class_weight=[1.0] * len(classes) + [0.1])'
-    lines.append(f'    decode_head=dict(num_classes=len(classes){loss}),')
+    parts.append(f'decode_head=dict(num_classes=len(classes){loss})')
     if model.get('auxiliary_head'):
-        lines.append('    auxiliary_head=dict(num_classes=len(classes)),')
-    if model.test_cfg.mode == 'slide':
-        # the originals let their windows overlap by a third
-        stride = tuple(max(1, side * 2 // 3) for side in crop)
-        lines.append(f'    test_cfg=dict(crop_size=crop_size, stride={stride}),')
-    lines.append(')')
-    if weights.checkpoint:
-        lines.append(f'load_from = {weights.checkpoint!r}  # whatever does not fit the classes starts anew')
-    elif weights.random and published.get('load_from'):
-        lines.append('load_from = None')
-    return lines
+        parts.append('auxiliary_head=dict(num_classes=len(classes))')
+    if crop != tuple(published.crop_size):
+        lines.append(f'crop_size = {crop}  # height, width')
+        test_size = ', test_cfg=dict(size=crop_size)' if model.data_preprocessor.get('test_cfg') else ''
+        parts.append(f'data_preprocessor=dict(size=crop_size{test_size})')
+        if model.test_cfg.mode == 'slide':
+            # the originals let their windows overlap by a third
+            stride = tuple(max(1, side * 2 // 3) for side in crop)
+            parts.append(f'test_cfg=dict(crop_size=crop_size, stride={stride})')
+    return [*lines, *_dictionary('model', parts)]
 
 
 def _scale(published: Config, crop: tuple[int, int], short_side: int | None) -> tuple[int, int]:
@@ -189,53 +207,48 @@ def _scale(published: Config, crop: tuple[int, int], short_side: int | None) -> 
     return round(wanted * long / short), wanted
 
 
-def _pipeline_lines(published: Config, scale: tuple[int, int], data: OwnData) -> list[str]:
+def _pipeline_lines(published: Config, crop: tuple[int, int], scale: tuple[int, int]) -> list[str]:
+    """Return what changes the pipelines; nothing where the published ones fit."""
     steps = [step.type for step in published.train_pipeline]
-    lines = ['train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline']
-    ignored = sorted(value - data.zero_is_ignored for value in data.ignored)
-    ignore = f"dict(type='IgnoreLabels', labels={ignored})"
+    lines = []
     if 'MapillaryHack' in steps:
         lines.append(f'del train_pipeline[{steps.index("MapillaryHack")}]  # for Mapillary Vistas alone')
         steps.remove('MapillaryHack')
-    lines += [
-        f'train_pipeline[{steps.index("RandomResize")}].scale = {scale}  # longest, shorter side',
-        f'train_pipeline[{steps.index("RandomCrop")}].crop_size = crop_size',
-        f'test_pipeline[1].scale = {scale}',
-    ]
-    if ignored:
+    if crop != tuple(published.crop_size):
+        lines.append(f'train_pipeline[{steps.index("RandomCrop")}].crop_size = crop_size')
+    if scale != tuple(published.test_pipeline[1].scale):
+        resize = f'train_pipeline[{steps.index("RandomResize")}].scale'
         lines += [
-            f'train_pipeline.insert({steps.index("LoadAnnotations") + 1}, {ignore})',
-            f'test_pipeline.insert(-1, {ignore})',
-        ]
-    resized = scale != tuple(published.test_pipeline[1].scale)
-    if resized or ignored:
-        lines.append('tta_pipeline = _base_.tta_pipeline')
-    if resized:
-        lines += [
+            f'{resize} = test_pipeline[1].scale = {scale}  # longest, shorter side',
+            'tta_pipeline = _base_.tta_pipeline',
             'tta_pipeline[1].transforms[0] = [',
             f"    dict(type='Resize', scale=(int({scale[0]} * r), int({scale[1]} * r)), keep_ratio=True)",
             '    for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)]',
         ]
-    if ignored:
-        lines.append(f'tta_pipeline[1].transforms.insert(-1, [{ignore}])')
-    return lines
+    return ['train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline', *lines] if lines else []
 
 
-def _data_lines(data: OwnData, plan: Plan) -> list[str]:
-    zero = ', reduce_zero_label=True' if data.zero_is_ignored else ''
-    suffixes = f'img_suffix={data.pairs.img_suffix!r}, seg_map_suffix={data.pairs.seg_map_suffix!r}'
-    lines = [
-        'own = dict(',
-        f"    _delete_=True, type='BaseSegDataset', data_root={data.root!r}, {suffixes}{zero},",
-        '    metainfo=dict(classes=classes, palette=palette))',
-    ]
+def _data_lines(published: Config, data: OwnData, plan: Plan, *, new_pipelines: bool) -> list[str]:
+    # joined or repeated data sets, lists of files and the like
+    foreign = any(
+        set(published[f'{split}_dataloader'].dataset) - {'type', 'data_root', 'data_prefix', 'pipeline'}
+        for split in ('train', 'val')
+    )
+    own = ['_delete_=True'] if foreign else []
+    own += ["type='OwnDataset'", f'data_root={data.root!r}']
+    own += [f'img_suffix={data.pairs.img_suffix!r}', f'seg_map_suffix={data.pairs.seg_map_suffix!r}']
+    own += ['reduce_zero_label=True'] if data.zero_is_ignored else []
+    own += [f'ignored={sorted(data.ignored)}'] if data.ignored else []
+    lines = _dictionary('own', [*own, 'metainfo=dict(classes=classes, palette=palette)'])
     batches = {'train': f'batch_size={plan.batch}, ', 'val': ''}
+    pipelines = {'train': 'train_pipeline', 'val': 'test_pipeline'}
+    if foreign and not new_pipelines:
+        pipelines = {split: f'_base_.{name}' for split, name in pipelines.items()}
     for split, (pictures, label_maps) in {'train': data.train, 'val': data.val}.items():
-        prefix = f'data_prefix=dict(img_path={pictures!r}, seg_map_path={label_maps!r})'
-        pipeline = 'train_pipeline' if split == 'train' else 'test_pipeline'
+        pipeline = f', pipeline={pipelines[split]}' if foreign or new_pipelines else ''
         lines += [
             f'{split}_dataloader = dict({batches[split]}dataset=dict(',
-            f'    {prefix}, pipeline={pipeline}, **own))',
+            f'    data_prefix=dict(img_path={pictures!r}, seg_map_path={label_maps!r}){pipeline}, **own))',
         ]
     return [*lines, 'test_dataloader = val_dataloader']
 
@@ -258,13 +271,12 @@ def _schedule_lines(published: Config, data: OwnData, plan: Plan) -> list[str]:
     lines = [
         f'# {why}',
         f'optim_wrapper = dict(optimizer=dict(lr={learning_rate:.3g}){accumulate})',
-        f'# {iterations} iterations of {plan.batch} are {passes:.3g} times the {data.pairs.count} pictures',
-        f'max_iters = {iterations}',
+        f'max_iters = {iterations}  # of {plan.batch}, {passes:.3g} times the {data.pairs.count} pictures',
         'param_scheduler = _base_.param_scheduler',
         f'param_scheduler[0].end = {max(1, min(_WARM_UP, iterations // 10))} + 1  # warm-up',
         'param_scheduler[1].end = max_iters + 1',
         f'train_cfg = dict(max_iters=max_iters, val_interval={interval})',
-        f"default_hooks = dict(checkpoint=dict(interval={interval}, save_best='mIoU', rule='greater'))",
+        f"default_hooks = dict(checkpoint=dict(interval={interval}, save_best='mIoU'))",
     ]
     if published.val_evaluator.iou_metrics != ['mIoU']:
         lines += ["val_evaluator = dict(iou_metrics=['mIoU'])", 'test_evaluator = val_evaluator']

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..cli.data import check_data, datasets_of
-from .ignore_labels import IGNORED
+from .dataset import IGNORED
 
 # The steps of a pipeline that give label maps their values.
-_STEPS = ('LoadAnnotations', 'IgnoreLabels', 'MapillaryHack')
+_STEPS = ('LoadAnnotations', 'MapillaryHack')
 _LISTED = 5
 
 Progress = Callable[[list[dict[str, Any]]], Iterable[dict[str, Any]]]
@@ -77,6 +77,12 @@ def _check(loader: str, dataset: dict[str, Any], number: int, progress: Progress
     samples = built.load_data_list()
     folder = str(built.data_prefix.get('img_path', ''))
     report = SplitReport(loader, folder, len(samples), np.zeros(number, np.int64))
+    classes = built.metainfo.get('classes')
+    if classes and len(classes) != number:
+        report.problems.append(
+            f'The data set has {len(classes)} classes, but the head tells {number} apart: set num_classes of every '
+            f'head to {len(classes)}.'
+        )
     if not samples:
         report.problems.append(f'There are no pictures *{built.img_suffix}: say how they end, with img_suffix.')
         return report

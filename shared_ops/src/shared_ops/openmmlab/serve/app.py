@@ -83,6 +83,8 @@ def build_app(
         hosts: names that the server goes by, or None for any.
     """
     results = Results(_RESULTS_KEPT)
+    # a file of a few kilobytes can become a picture of 360 MB, and many may come at once
+    unpacking = asyncio.Semaphore(2)
 
     async def tell_about(request: Request) -> Response:
         return JSONResponse(dataclasses.asdict(about))
@@ -90,12 +92,13 @@ def build_app(
     async def segment(request: Request) -> Response:
         started = time.monotonic()
         content = await _read_body(request, about.most_bytes)
-        try:
-            picture = await run_in_threadpool(read_picture, content)
-        except ValueError as error:
-            raise HTTPException(422, str(error)) from error
-        full_height, full_width = picture.shape[:2]
-        picture = await run_in_threadpool(shrink, picture, about.longest_side)
+        async with unpacking:
+            try:
+                picture = await run_in_threadpool(read_picture, content)
+            except ValueError as error:
+                raise HTTPException(422, str(error)) from error
+            full_height, full_width = picture.shape[:2]
+            picture = await run_in_threadpool(shrink, picture, about.longest_side)
         labels = await _labels_of(request, turns, lambda: segmenter([picture])[0].labels)
         result = Result(picture, labels, segmenter.classes)
         return JSONResponse(

@@ -49,6 +49,14 @@ def open_socket(host: str, port: int) -> socket.socket:
     return opened
 
 
+def names_of(host: str) -> list[str] | None:
+    """Return the names that a server goes by, given the address that it listens at; None for any.
+
+    All of 127.0.0.0/8 is this machine alone. Debian gives the machine's own name the address 127.0.1.1.
+    """
+    return [*_LOOPBACK_NAMES, host] if ipaddress.ip_address(host).is_loopback else None
+
+
 def run(opened: socket.socket, segmenter: Segmenter, about: About) -> int:
     """Answer browsers until Ctrl-C.
 
@@ -65,11 +73,11 @@ def run(opened: socket.socket, segmenter: Segmenter, about: About) -> int:
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     host, port = opened.getsockname()[:2]
-    local = ipaddress.ip_address(host).is_loopback
+    names = names_of(host)
     turns: Turns[NDArray[Any]] = Turns(_WAITING)
     server = uvicorn.Server(
         uvicorn.Config(
-            build_app(segmenter, about, turns, _LOOPBACK_NAMES if local else None),
+            build_app(segmenter, about, turns, names),
             log_level='critical',
             access_log=False,
             server_header=False,
@@ -80,7 +88,7 @@ def run(opened: socket.socket, segmenter: Segmenter, about: About) -> int:
     answering.start()
     try:
         console.print(f'{about.model} on {about.device}: {_address(host, port)}   (Ctrl-C ends it)')
-        if not local:
+        if names is None:
             console.print(f'Everybody who reaches {host} can use it: there is no password, and no encryption.')
         turns.work(answering.is_alive)
     except KeyboardInterrupt:

@@ -66,9 +66,9 @@ def at_mirror(address: str, name: str, mirror: str | None = None, environment: M
     if not mirror:
         return address
     unknown = set(re.findall(r'{(.*?)}', mirror)) - set(PLACEHOLDERS)
-    if not is_address(mirror) or unknown:
+    if not is_address(mirror) or not _names_a_host(mirror) or unknown:
         raise ValueError(
-            f'{source} is {mirror}; it must begin with http:// or https://, and may have '
+            f'{source} is {mirror}; it must begin with http:// or https:// and the name of a host, and may have '
             f'{", ".join(f"{{{each}}}" for each in PLACEHOLDERS)} in it'
         )
     path = parts.path + (f'?{parts.query}' if parts.query else '')
@@ -76,6 +76,14 @@ def at_mirror(address: str, name: str, mirror: str | None = None, environment: M
         return mirror.rstrip('/') + path
     values = {'url': address, 'host': parts.netloc, 'path': path.lstrip('/'), 'name': name}
     return re.sub(r'{(.*?)}', lambda match: values[match[1]], mirror)
+
+
+def _names_a_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool((parts.hostname or '').encode('idna')) and parts.port != 0 and not re.search(r'\s', address)
+    except ValueError:  # a bracket that is not closed, a port that is no number, two dots
+        return False
 
 
 def is_browser_page(address: str) -> bool:

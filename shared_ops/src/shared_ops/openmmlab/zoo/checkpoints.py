@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from .addresses import at_mirror, check_needs_no_browser, file_name, is_browser_page
 from .archives import CHECKPOINTS, unpack_checkpoint
 from .cache import cache_folder
-from .download import download
+from .download import download, locked
 from .models import PublishedModel, published_model
 
 
@@ -55,10 +55,13 @@ def fetch(
     if is_browser_page(address) or not file_name(address).endswith('.zip'):
         return download(address, target, sha256=sha256, mirror=mirror)
     archive = target.with_name(file_name(address))
-    was_there = archive.is_file()
-    unpack_checkpoint(download(address, archive, sha256=sha256, mirror=mirror), target)
-    if not was_there:  # an archive that somebody brought is left to him
-        archive.unlink()
+    with locked(target):
+        if target.is_file():  # another process has unpacked it
+            return target
+        was_there = archive.is_file()
+        unpack_checkpoint(download(address, archive, sha256=sha256, mirror=mirror), target)
+        if not was_there:  # an archive that somebody brought is left to him
+            archive.unlink()
     return target
 
 

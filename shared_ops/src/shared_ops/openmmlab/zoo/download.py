@@ -69,7 +69,7 @@ def download(
         raise ValueError(f'address {address} must begin with http:// or https://')
     asked = at_mirror(address, target.name, mirror)
     check_needs_no_browser(asked, str(target))
-    with _locked(target):
+    with locked(target):
         if target.is_file():  # another process was faster
             return target
         part = target.with_name(f'{target.name}.part')
@@ -129,7 +129,12 @@ def _digest(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def locked(target: Path) -> Iterator[None]:
+    """Keep other processes from making a file meanwhile; whoever gets the lock looks first whether it is there now.
+
+    Raises:
+        DownloadError: the file's folder cannot be written.
+    """
     lock = target.with_name(f'.{target.name}.lock')
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

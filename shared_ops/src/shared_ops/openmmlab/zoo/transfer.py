@@ -103,8 +103,10 @@ def transfer(address: str, part: Path, *, timeout: float, report: Report) -> Non
                 file.write(chunk)
                 have += len(chunk)
                 report(have, length)
-    if length is not None and have < length:
+    if length is not None and have != length:
         raise TransferBrokenError(f'the server sent {have} of {length} bytes')
+    if not have:
+        raise TransferBrokenError('the server sent nothing')
 
 
 def discard(part: Path) -> None:
@@ -157,7 +159,7 @@ def _refusal(address: str, code: int, what: str) -> str:
     if code in (401, 403):
         return f'{address} is refused ({what}); look at it in a browser, or name a mirror'
     if code in (301, 302, 303, 307, 308):
-        return f'{address} redirects in a circle, or too often ({what})'
+        return f'{address} redirects in a circle, too often, or to what is not on the web ({what})'
     return f'{address} could not be had: the server says {what}'
 
 

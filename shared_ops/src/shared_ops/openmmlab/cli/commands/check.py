@@ -48,7 +48,8 @@ def report(file: Path) -> int:
         return track(samples, 'reading label maps', console=Console(stderr=True), transient=True)
 
     reports = check_config(config, progress)
-    names = dataset_meta(config).get('classes') or range(len(reports[0].pixels))
+    number = len(reports[0].pixels)
+    names = list(dataset_meta(config).get('classes') or range(number))[:number]
     table = Table('value', 'class', title='share of the pixels that count (%)')
     for each in reports:
         table.add_column(each.loader.removesuffix('_dataloader'), justify='right')

@@ -81,6 +81,8 @@ def _new(options: argparse.Namespace, configs: Configs) -> int:
         raise FileExistsError(f'{file} exists and is left as it is; name another file, or delete it')
     if options.crop is not None and len(options.crop) > 2:
         raise ValueError(f'--crop has {len(options.crop)} numbers; say a side, or height and width')
+    if not all(0 <= value <= 255 for value in options.ignore):
+        raise ValueError(f'--ignore {options.ignore}: label maps hold values from 0 to 255')
     base = configs.find(options.config)
     classes = read_classes(options.classes)
     root = Path(options.data).expanduser()
@@ -110,7 +112,12 @@ def _new(options: argparse.Namespace, configs: Configs) -> int:
 
     from .check import report
 
-    if report(file):
+    try:
+        failed = report(file)
+    except BaseException:
+        file.unlink()
+        raise
+    if failed:
         file.unlink()  # or it would be in the way of the next try
         print(f'\n{file} was not kept: mend the data, or say what it is like, and run `new` again')
         return 1
@@ -124,9 +131,10 @@ def _new(options: argparse.Namespace, configs: Configs) -> int:
 def _checkpoint(options: argparse.Namespace, configs: Configs, base: Path) -> str | None:
     """Return the path of the weights to start from, downloaded where they are not here yet."""
     if options.checkpoint is not None:
-        if not Path(options.checkpoint).expanduser().is_file():
+        checkpoint = Path(options.checkpoint).expanduser()
+        if not checkpoint.is_file():
             raise FileNotFoundError(f'--checkpoint {options.checkpoint} does not exist; name a file')
-        return str(options.checkpoint)
+        return checkpoint.as_posix()
     if options.start != 'published':
         return None
     from ...zoo import checkpoint_of
