@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verified import LEGEND, OF_CASES, OF_CONFIGS, family, marks
+from verified import OF_CASES, OF_CONFIGS, family, marks
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -154,18 +154,10 @@ def zoo_table() -> str:
         'operator',
         *columns,
     ]
-    lines = [
-        'The addresses and the mIoU are those of the READMEs of the original repositories; the addresses were not '
-        'contacted from here, and no mIoU was measured here. Compared with the original programs, which ran on weights '
-        'and pictures drawn at random: `keys`, names and shapes of the checkpoint; `settings` of the config; '
-        '`optimizer`, learning rate and weight decay of every parameter; `forward`, features and scores in float64; '
-        '`training step`, losses and gradients; `label map` of a photograph. '
-        f'{LEGEND}. `operator` is what the model runs on of [`shared_ops`](shared_ops/README.md), which is compared '
-        'with a reference in float64.',
-    ]
+    lines: list[str] = []
     for package in PACKAGES:
         rows = [(DATA_SETS[folder], row) for folder, rows in rows_of(package).items() for row in rows]
-        lines += ['', f'<details><summary>{MODELS[package]}, {len(rows)} configs</summary>', '']
+        lines += [f'<details><summary>{MODELS[package]}, {len(rows)} configs</summary>', '']
         lines += [f'| {" | ".join(head)} |', f'|{"---|" * len(head)}']
         for data_set, row in rows:
             scores = _scores(*row.scores) + (
@@ -173,8 +165,8 @@ def zoo_table() -> str:
             )
             cells = [_linked(row), data_set, f'{row.parameters / 1e6:.1f} M', scores, row.operators]
             lines.append(f'| {" | ".join([*cells, *(row.verified[column] for column in columns)])} |')
-        lines += ['', '</details>']
-    return '\n'.join(lines)
+        lines += ['', '</details>', '']
+    return '\n'.join(lines[:-1])
 
 
 def _linked(row: Row) -> str:

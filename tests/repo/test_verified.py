@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from repo import verified
+from repo.documents import CHINESE
 from repo.verified import ALIKE, NONE, SMALLER, THIS, marks
 
 FAMILIES = {'a/tiny': ('x',), 'a/large': ('x',), 'b/other': ('y',), 'b/bare': ('z',)}
@@ -39,3 +40,9 @@ def test_marks(reference: Path) -> None:
     assert row('a/large') == [NONE, NONE, ALIKE, ALIKE, NONE]
     assert row('b/other') == [NONE, NONE, SMALLER, NONE, NONE]
     assert row('b/bare') == [NONE] * 5
+
+
+@pytest.mark.parametrize('readme', [verified.TESTS.parent / 'README.md', CHINESE], ids=['English', 'Chinese'])
+def test_the_marks_are_explained_above_the_table(readme: Path) -> None:
+    legend = readme.read_text(encoding='utf-8').split('<!-- zoo: begin')[0].rpartition('\n- ')[2]
+    assert all(mark in legend for mark in (THIS, SMALLER, ALIKE))

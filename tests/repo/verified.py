@@ -18,11 +18,8 @@ TESTS = Path(__file__).parents[1]
 # Columns: kind of reference. Those of the first dictionary are files of the configs' names, the others lists of cases.
 OF_CONFIGS = {'keys': 'manifests', 'settings': 'configs', 'optimizer': 'optim'}
 OF_CASES = {'forward': 'forward', 'training step': 'train', 'label map': 'endtoend'}
+# The READMEs say what they mean, above the table.
 THIS, SMALLER, ALIKE, NONE = '●', '◐', '○', ''
-LEGEND = (
-    f'{THIS} this config, {SMALLER} with fewer channels or blocks than it has, {ALIKE} another config with the same '
-    f'kind of backbone and the same head'
-)
 # Of what an original was given beside its config, these leave the size of the model alone.
 _NOT_OF_SIZE = ('drop', 'test_cfg', 'with_cp', 'window')
 

@@ -52,3 +52,9 @@ def test_refusals(options: list[str], message: str, tmp_path: Path, capsys, monk
     assert main('vit_adapter', ['demo', *options]) == 2
     assert message in capsys.readouterr().err
     assert [path.name for path in tmp_path.rglob('*')] == ['full', 'file']
+
+
+def test_other_packages_refuse_and_write_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'vit_comer has no demo; run python -m vit_adapter demo'):
+        run('vit_comer', tmp_path / 'demo')
+    assert not list(tmp_path.iterdir())

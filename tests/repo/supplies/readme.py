@@ -5,7 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from run_blocks import ENVIRONMENT
+
 CONFIG = 'upernet_deit_adapter_tiny_512_160k_ade20k'
+# The name of its published file.
+PUBLISHED = 'upernet_deit_adapter_tiny_512_160_ade20k.pth.tar'
 # Few, because every picture is segmented several times over.
 PICTURES = {'training': 4, 'validation': 2}
 
@@ -37,4 +41,9 @@ def supply_readme(target: Path) -> None:
     config.model.backbone.pretrained = None
     model = MODELS.build(config.model)
     (target / 'checkpoints').mkdir()
-    torch.save({'state_dict': model.state_dict()}, target / 'checkpoints' / f'{CONFIG}.pth')
+    checkpoint = target / 'checkpoints' / f'{CONFIG}.pth'
+    torch.save({'state_dict': model.state_dict()}, checkpoint)
+    # where `download` finds it instead of asking the web
+    cache = target / ENVIRONMENT['TORCH_HOME'] / 'hub' / 'checkpoints'
+    cache.mkdir(parents=True)
+    shutil.copy(checkpoint, cache / PUBLISHED)

@@ -108,6 +108,17 @@ BATCH_SIZE = 8
 LEARNING_RATE = 3e-3
 
 
+def check_package(package: str) -> None:
+    """Check that there is a demo for a package.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if package not in MODELS:
+        commands = ' or '.join(f'python -m {name} demo' for name in MODELS)
+        raise ValueError(f'{package} has no demo; run {commands}')
+
+
 def write_config(package: str, path: Path, *, seed: int, iterations: int, train_scenes: int) -> None:
     """Write the config that trains on the scenes under ``path.parent / 'data'``.
 
@@ -121,8 +132,7 @@ def write_config(package: str, path: Path, *, seed: int, iterations: int, train_
     Raises:
         ValueError: there is no demo for the package.
     """
-    if package not in MODELS:
-        raise ValueError(f'package is {package!r}; a demo is there for {", ".join(MODELS)}')
+    check_package(package)
     base, model = MODELS[package]
     config_dir: Path = importlib.import_module(package).CONFIG_DIR
     text = _TEXT.substitute(

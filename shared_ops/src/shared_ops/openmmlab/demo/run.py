@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 
 from .color_classifier import color_baseline
-from .config import write_config
+from .config import check_package, write_config
 from .pictures import draw_curves, draw_sheet, write_overlay
 from .progress import train
 from .scenes import CLASSES, SPLITS, Image, read_data_set, write_data_set
@@ -48,6 +48,7 @@ def run(
     """
     if iterations < 1:
         raise ValueError(f'iterations is {iterations}; at least 1 is needed')
+    check_package(package)
     started = time.monotonic()
     console = Console(highlight=False, soft_wrap=True)
     out_dir = _prepare_folder(out_dir)

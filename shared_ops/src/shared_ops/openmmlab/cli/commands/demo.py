@@ -12,8 +12,9 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
 
     demo = commands.add_parser(
         'demo',
-        help='train a small model on drawn scenes and show what it sees',
-        description='Draw a data set of scenes, train a small model on it, evaluate it and draw what it sees.',
+        help='train a small ViT-Adapter on drawn scenes and show what it sees (vit_adapter alone has it)',
+        description='Draw a data set of scenes, train a small ViT-Adapter on it, evaluate it and draw what it sees. '
+        'Only vit_adapter has a demo.',
         epilog='Exit status: 0 if the model has learned the scenes, 1 if not.',
     )
     demo.add_argument('--out', metavar='DIR', type=Path, default=Path('demo'), help='default: %(default)s')

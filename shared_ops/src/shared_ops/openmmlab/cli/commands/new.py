@@ -6,8 +6,6 @@ from pathlib import Path
 from ..configs import Configs
 from .config_argument import add_config
 
-_LAYOUT = 'images/train annotations/train, images/val annotations/val'
-
 
 def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     """Add the parser of ``new``."""
@@ -35,7 +33,8 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
             nargs=2,
             metavar=('PICTURES', 'LABELS'),
             default=(f'images/{split}', f'annotations/{split}'),
-            help=f'folders of pictures {what} and of their label maps, in FOLDER (default: %(default)s)',
+            help=f'folders of pictures {what} and of their label maps, in FOLDER '
+            f'(default: images/{split} annotations/{split})',
         )
     data.add_argument(
         '--ignore', metavar='VALUE', type=int, nargs='+', default=[], help='values that are no class, beside 255'

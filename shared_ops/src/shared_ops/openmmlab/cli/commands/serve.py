@@ -16,7 +16,7 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
     """Add the parser of ``serve``."""
     serve = commands.add_parser(
         'serve',
-        help='open a page in the browser to drop pictures on',
+        help='serve a local web page to drop pictures on',
         description='Serve a page that a picture is dropped on, and that shows the classes over it. Nothing leaves '
         'this machine. Ctrl-C ends it.',
     )
