@@ -146,15 +146,17 @@ def main() -> None:
         return
     from machine import describe
 
-    measured = []
+    if arguments.batch < 2 or arguments.crop < _SMALL:
+        parser.error(f'--batch has to be 2 at least, --crop {_SMALL}')
+    measured: list[dict[str, object]] = []
+    config = Path(CONFIGS[arguments.package]).stem
+    results = {'machine': describe(arguments.device), 'config': config, 'measured': measured}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / f'{arguments.package}-{arguments.device}.json'
     for setting in settings_of(arguments.crop, arguments.batch):
         measured.append(in_own_process(arguments.package, setting, arguments.device, arguments.threads))
         print(f'{setting.name}: {measured[-1]["bytes"] / 2**30:.2f} GiB', file=sys.stderr)
-    results = {'machine': describe(arguments.device), 'config': Path(CONFIGS[arguments.package]).stem}
-    results['measured'] = measured
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / f'{arguments.package}-{arguments.device}.json'
-    path.write_text(json.dumps(results, indent=1) + '\n', encoding='utf-8')
+        path.write_text(json.dumps(results, indent=1) + '\n', encoding='utf-8')  # whatever befalls the next one
     print(f'{training_memory_table(results)}\n\nwrote {path}')
 
 
