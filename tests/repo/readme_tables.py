@@ -36,6 +36,16 @@ def backbone_table(package: str) -> str:
     return backbone_table_of_file(BENCHMARKS / 'results' / 'backbones' / f'{package}-cpu.json')
 
 
+def training_memory_table() -> str:
+    """Return the table of what training takes; needs the standard library alone."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        from table import training_memory_table_of_file
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    return training_memory_table_of_file(BENCHMARKS / 'results' / 'training_memory' / 'vit_adapter-cpu.json')
+
+
 # (README, name in its markers, what makes the table)
 Table = tuple[Path, str, Callable[[], str]]
 BENCHMARK_TABLES: list[Table] = [
@@ -43,6 +53,7 @@ BENCHMARK_TABLES: list[Table] = [
     (ROOT / 'shared_ops' / 'README.md', 'benchmarks', lambda: benchmark_table(short=False)),
     (ROOT / 'packages' / 'vit_comer' / 'README.md', 'benchmarks', lambda: backbone_table('vit_comer')),
     (ROOT / 'packages' / 'internimage' / 'README.md', 'benchmarks', lambda: backbone_table('internimage')),
+    (PAGES / 'your_own_data.md', 'memory', training_memory_table),
 ]
 TABLES: list[Table] = [
     (ROOT / 'README.md', 'configs', summary_table),
