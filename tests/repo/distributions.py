@@ -58,7 +58,7 @@ def test_configs_travel_whole(name: str) -> None:
     """Sdist and wheel hold every config of the checkout, shared bases included; the wheel nothing more."""
     folder = ROOT / 'configs' / name
     files = [Path(top, file) for top, _, found in os.walk(folder, followlinks=True) for file in found]
-    expected = {str(path.relative_to(folder)) for path in files if path.suffix in {'.py', '.yaml'}}
+    expected = {str(path.relative_to(folder)) for path in files if path.suffix in {'.py', '.yml'}}
     prefix = f'{name}/configs/'
     in_wheel = {entry[len(prefix) :] for entry in names_in_wheel(name) if entry.startswith(prefix)}
     assert in_wheel == expected
