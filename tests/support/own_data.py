@@ -104,6 +104,14 @@ def check_samples(config: Config) -> None:
     assert (labels == 255).sum() == 5 * 96
 
 
+def check_other_data(package: str, name: str, data: Path, path: Path) -> None:
+    """Check the config that ``new`` writes to ``path`` over a published one: its settings, heads and samples."""
+    config = write_own_config(package, name, data, path, checkpoint='published.pth')
+    check_own_config(config, Config.fromfile(importlib.import_module(package).CONFIG_DIR / name))
+    check_heads(config)
+    check_samples(config)
+
+
 def train_a_step(config: Config, overrides: dict) -> dict[str, float]:
     """Train a small variant of a config's model on its own data for a step, in bfloat16, and return what it logs."""
     import torch

@@ -51,7 +51,7 @@ class WholeFileBackend(LocalBackend):  # type: ignore[misc]
             ) from error
 
 
-def is_address(path: str) -> bool:
+def is_in_store(path: str) -> bool:
     """Tell whether a path lies in a store that MMEngine reaches by its prefix, such as ``s3://``, and not on a disk."""
     return '://' in path
 

@@ -13,7 +13,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner, find_latest_checkpoint
 from mmseg.registry import HOOKS
 
-from .checkpoint_files import WHOLE_FILES, is_address, whole_checkpoint
+from .checkpoint_files import WHOLE_FILES, is_in_store, whole_checkpoint
 
 
 @HOOKS.register_module()
@@ -30,7 +30,7 @@ class SafeCheckpointHook(CheckpointHook):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         named = kwargs.get('backend_args') is not None or kwargs.get('file_client_args') is not None
-        if not named and not is_address(kwargs.get('out_dir') or ''):
+        if not named and not is_in_store(kwargs.get('out_dir') or ''):
             kwargs['backend_args'] = {'backend': WHOLE_FILES}
         super().__init__(**kwargs)
 
@@ -39,7 +39,7 @@ class SafeCheckpointHook(CheckpointHook):  # type: ignore[misc]
         if runner._resume is not True or runner._load_from is not None:
             return
         noted = find_latest_checkpoint(runner.work_dir)
-        if noted and is_address(noted):
+        if noted and is_in_store(noted):
             return
         named = Path(noted) if noted else None
         chosen = whole_checkpoint(named, named.parent if named else Path(runner.work_dir))

@@ -17,7 +17,7 @@ from mmengine.registry import STRATEGIES
 from mmengine.runner import save_checkpoint
 from torch import nn
 
-from ..checkpoint_files import WHOLE_FILES, is_address, whole_checkpoint
+from ..checkpoint_files import WHOLE_FILES, is_in_store, whole_checkpoint
 from .full_state import full_optimizer_state, full_state, load_full_optimizer_state
 from .shard import shard
 
@@ -73,7 +73,7 @@ class FullyShardStrategy(DDPStrategy):  # type: ignore[misc]
             filename: the checkpoint.
             kwargs: as for ``DDPStrategy``.
         """
-        chosen = filename if is_address(filename) else whole_checkpoint(Path(filename), Path(filename).parent)
+        chosen = filename if is_in_store(filename) else whole_checkpoint(Path(filename), Path(filename).parent)
         kwargs['map_location'] = 'cpu'  # it is whole, and may be more than a GPU holds
         checkpoint: dict[str, Any] = super().resume(str(chosen), **kwargs)
         return checkpoint
@@ -108,5 +108,5 @@ class FullyShardStrategy(DDPStrategy):  # type: ignore[misc]
         checkpoint.setdefault('meta', {}).update(seed=self.seed, time=now, mmengine_version=mmengine.__version__)
         if callback is not None:
             callback(checkpoint)
-        backend = None if is_address(filename) else {'backend': WHOLE_FILES}
+        backend = None if is_in_store(filename) else {'backend': WHOLE_FILES}
         save_checkpoint(checkpoint, filename, backend_args=backend)
