@@ -50,8 +50,8 @@ def sample(feature_map: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(feature_map, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
 
 
-def sample_backward(grad_sampled: Tensor, feature_map: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the gradients of the map and of the grid."""
+def sample_backward(grad_sampled: Tensor, feature_map: Tensor, grid: Tensor, map_wanted: bool) -> tuple[Tensor, Tensor]:
+    """Return the gradients of the map, which is nothing unless it is wanted, and of the grid."""
     grad_map, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
         grad_sampled,
         feature_map,
@@ -59,6 +59,6 @@ def sample_backward(grad_sampled: Tensor, feature_map: Tensor, grid: Tensor) -> 
         interpolation_mode=0,  # bilinear
         padding_mode=0,  # zeros
         align_corners=False,
-        output_mask=[True, True],
+        output_mask=[map_wanted, True],
     )
     return grad_map, grad_grid
