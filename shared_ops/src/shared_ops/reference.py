@@ -293,7 +293,9 @@ def dcnv3_backward(
     if input_wanted:
         grad_input = grad_maps[:, :, :H, :W].reshape(N, C, H, W).permute(0, 2, 3, 1).contiguous().to(input.dtype)
     if offset_wanted:
-        pixels = grad_grid.new_tensor([2 * offset_scale / _exact_size(W), 2 * offset_scale / _exact_size(H)])
-        places = torch.where(counts, grad_grid * pixels, 0.0).reshape(N, groups, Ho * Wo, K * 2).transpose(1, 2)
+        # two numbers, not a tensor of two, which would be a copy to the device, for which it has to wait
+        pixels = [2 * offset_scale / _exact_size(size) for size in (W, H)]
+        grad_pixels = torch.stack([grad_grid[..., axis] * pixels[axis] for axis in range(2)], -1)
+        places = torch.where(counts, grad_pixels, 0.0).reshape(N, groups, Ho * Wo, K * 2).transpose(1, 2)
         grad_offset = places.reshape(offset.shape).to(offset.dtype)
     return grad_input, grad_offset, grad_mask
