@@ -43,7 +43,7 @@ def source_files(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def build_distributions(session: nox.Session, name: str, build: str = 'cpu') -> Path:
+def build_distributions(session: nox.Session, name: str, build: str = 'cpu', **variables: str) -> Path:
     """Build sdist and wheel of one project, or find those that were built from the same files before.
 
     Everything that is tested comes from here, so what passes under one PyTorch is the very file that passes under
@@ -53,12 +53,14 @@ def build_distributions(session: nox.Session, name: str, build: str = 'cpu') -> 
         session: the running session.
         name: import name, a key of ``PROJECTS``.
         build: value of ``SHARED_OPS_BUILD``: which libraries go into the wheel of shared_ops.
+        variables: more of what ``shared_ops/setup.py`` reads from the environment.
 
     Returns:
         A folder with the two files.
     """
     project = ROOT / PROJECTS[name]
-    digest = hashlib.sha256(build.encode() if name == 'shared_ops' else b'')
+    settings = {'SHARED_OPS_BUILD': build, 'SHARED_OPS_CUDA_ARCHS': '', 'SHARED_OPS_CUDA_ORDER': ''} | variables
+    digest = hashlib.sha256(repr(settings).encode() if name == 'shared_ops' else b'')
     for file in source_files(project):
         digest.update(str(file.relative_to(project)).encode() + b'\0' + file.read_bytes())
     folder = Path(session.cache_dir) / 'wheels' / f'{name}-{digest.hexdigest()[:16]}'
@@ -68,7 +70,7 @@ def build_distributions(session: nox.Session, name: str, build: str = 'cpu') -> 
         # uv builds the sdist, and the wheel from that sdist
         session.run_install(
             'uv', 'build', '--quiet', '--out-dir', str(scratch), str(project),
-            env={'SHARED_OPS_BUILD': build}, external=True,
+            env=settings, external=True,
         )  # fmt: skip
         for wheel in scratch.glob('*-linux_*.whl'):
             name_platform(session, wheel)
@@ -96,6 +98,12 @@ def build_wheel(session: nox.Session, name: str, build: str = 'cpu') -> Path:
     (wheel,) = build_distributions(session, name, build).glob('*.whl')
     session.log(f'{wheel.name}: sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]}')
     return wheel
+
+
+def require_nvcc(session: nox.Session) -> None:
+    """Stop where the CUDA library cannot be built."""
+    if shutil.which('nvcc') is None:
+        session.error('nvcc is not on PATH: install the CUDA toolkit, 12.8 or newer')
 
 
 def install_wheels(session: nox.Session, *names: str, extras: str = '', build: str = 'cpu') -> None:
@@ -193,13 +201,16 @@ def ops(session: nox.Session, implementation: str) -> None:
 
 @nox.session
 def ops_cuda(session: nox.Session) -> None:
-    """Compile the CUDA library where nvcc is found; test it where there is a device."""
-    if shutil.which('nvcc') is None:
-        session.skip('nvcc is not on PATH')
+    """Test the operators on a GPU, which has to be there, as nvcc has."""
+    require_nvcc(session)
     install_wheels(session, 'shared_ops', build='cuda')
-    session.install(*TEST_TOOLS)
+    session.install(*TEST_TOOLS, *EXPORT_TOOLS)
     session.run('python', '-m', 'shared_ops')
-    run_tests(session, 'tests/shared_ops/ops', REQUIRE_NVCC='1')
+    run_tests(
+        session, 'tests/shared_ops/ops',
+        REQUIRE_CUDA='1', REQUIRE_CUDA_LIBRARY='1', REQUIRE_ONNX='1', REQUIRE_KERNELS='1',
+        SHARED_OPS_REQUIRE_KERNELS='1',
+    )  # fmt: skip
 
 
 # Where the code is wrong, these stop the process: reads and writes outside of what was allocated, overflows and
@@ -280,16 +291,22 @@ def readme(session: nox.Session) -> None:
 
 @nox.session
 def dist(session: nox.Session) -> None:
-    """Build every sdist, every wheel from its sdist; inspect them; use vit_adapter by name."""
+    """Build sdists, and wheels from them, with kernels for CPU and CUDA; inspect them; use vit_adapter by name."""
+    require_nvcc(session)
     folder = ROOT / 'dist'
     shutil.rmtree(folder, ignore_errors=True)
     for name in PROJECTS:
-        shutil.copytree(build_distributions(session, name), folder, dirs_exist_ok=True)
+        shutil.copytree(build_distributions(session, name, build='cuda'), folder, dirs_exist_ok=True)
     # of the version that is being developed, uv's cache may hold wheels of an earlier state
     fresh = [f'--refresh-package=mmseg-{name.replace("_", "-")}' for name in PROJECTS]
     session.install(*fresh, '--find-links', str(folder), 'mmseg-vit-adapter')
     session.install('pytest>=8', 'auditwheel>=6.8')
     session.run('pytest', '--noconftest', 'tests/repo/distributions.py', env={'DIST_DIR': str(folder)})
+    session.install(*TEST_TOOLS)
+    session.run(
+        'pytest', 'tests/shared_ops/ops/test_library.py',
+        env={'REQUIRE_CUDA_LIBRARY': '1', 'REQUIRE_KERNELS': '1'},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

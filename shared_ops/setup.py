@@ -153,8 +153,8 @@ def build_library(name: str, path: Path, scratch: Path) -> None:
         ]
         host = ['-ccbin', cxx[0]] if 'CXX' in os.environ else []
         options = [
-            '-DUSE_CUDA', f'-DSHARED_OPS_CUDA_CODES={",".join(map(str, archs))}', f'-DSHARED_OPS_CUDA_PTX={ptx}',
-            *CUDA_ORDERS[order], '--threads', '0', '-lineinfo', '-Xcompiler', '-fPIC,-fvisibility=hidden',
+            '-DUSE_CUDA', f'-DSHARED_OPS_CUDA_PTX={10 * ptx}', *CUDA_ORDERS[order], '--threads', '0', '-lineinfo',
+            '-Xcompiler', '-fPIC,-fvisibility=hidden',
             *(f'-gencode=arch=compute_{arch},code={code}' for arch, code in codes),
         ]  # fmt: skip
         compilers['.cu'] = [nvcc, *host, *common, *options]

@@ -66,13 +66,45 @@ def test_configs_travel_whole(name: str) -> None:
     assert expected <= in_sdist
 
 
-def test_shared_ops_ships_library_and_sources() -> None:
+def test_shared_ops_ships_libraries_and_sources() -> None:
     tag = wheel_of('shared_ops').stem.split('-', 2)[2]
     assert tag.startswith('cp310-abi3-'), f'one wheel for every Python from 3.10 on was expected, not {tag}'
-    assert any(re.fullmatch(r'shared_ops/\w+(\.abi3)?\.so', entry) for entry in names_in_wheel('shared_ops'))
+    libraries = {entry for entry in names_in_wheel('shared_ops') if entry.endswith('.so')}
+    assert libraries == {'shared_ops/libshared_ops_cpu.so', 'shared_ops/libshared_ops_cuda.so'}
     sources = [path for path in (ROOT / 'shared_ops' / 'csrc').rglob('*') if path.is_file()]
     checkout = {str(path.relative_to(ROOT / 'shared_ops')) for path in sources}
     assert checkout <= names_in_sdist('shared_ops')
+
+
+def nvcc(*options: str) -> str:
+    return subprocess.run(['nvcc', *options], capture_output=True, text=True, check=True).stdout
+
+
+def test_cuda_library_has_code_for_every_architecture_of_its_toolkit(tmp_path: Path) -> None:
+    """Real code from the oldest that nvcc knows to Blackwell, PTX for what comes; and it says which toolkit made it."""
+    library = zipfile.ZipFile(wheel_of('shared_ops')).extract('shared_ops/libshared_ops_cuda.so', tmp_path)
+    listed = {
+        kind: subprocess.run(
+            ['cuobjdump', f'--list-{kind}', library], capture_output=True, text=True, check=True
+        ).stdout
+        for kind in ('elf', 'ptx')
+    }
+    known = nvcc('--list-gpu-code').split()
+    assert len(known) > 5
+    promised = {name for name in ('sm_70', 'sm_75', 'sm_80', 'sm_86', 'sm_90', 'sm_100', 'sm_120') if name in known}
+    assert {'sm_75', 'sm_80', 'sm_86', 'sm_90', 'sm_100', 'sm_120'} <= promised
+    # one of each for every file with kernels
+    files = len(list((ROOT / 'shared_ops' / 'csrc' / 'cuda').glob('*ward.cu')))
+    found = re.findall(r'\.(sm_\d+)\.cubin', listed['elf'])
+    assert {name: found.count(name) for name in promised} == dict.fromkeys(promised, files)
+    assert set(found) == promised
+    assert set(re.findall(r'\.(sm_\d+)\.ptx', listed['ptx'])) == {'sm_100'}
+    made_with = re.search(rb'SHARED_OPS_BUILD=[ -~]+', Path(library).read_bytes()).group().decode()
+    toolkit = re.search(r'cuda_(\d+)\.', nvcc('--version').splitlines()[-1]).group(1)
+    assert f'cuda_{toolkit}.' in made_with
+    assert 'queries together' in made_with
+    drivers = {'12': '525', '13': '580'}[toolkit]
+    print(f'the CUDA library was {made_with}: it serves drivers from {drivers} on')
 
 
 def test_platform_of_the_wheel_is_true() -> None:
