@@ -300,7 +300,7 @@ def dist(session: nox.Session) -> None:
     # of the version that is being developed, uv's cache may hold wheels of an earlier state
     fresh = [f'--refresh-package=mmseg-{name.replace("_", "-")}' for name in PROJECTS]
     session.install(*fresh, '--find-links', str(folder), 'mmseg-vit-adapter')
-    session.install('pytest>=8', 'auditwheel>=6.8')
+    session.install('pytest>=8', 'auditwheel>=6.8', 'nvidia-cuda-cuobjdump')
     session.run('pytest', '--noconftest', 'tests/repo/distributions.py', env={'DIST_DIR': str(folder)})
     session.install(*TEST_TOOLS)
     session.run(
