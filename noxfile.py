@@ -285,7 +285,7 @@ def readme(session: nox.Session) -> None:
         install_wheels(session, package, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
     session.install('nox[uv]', 'pip')
-    # the library for CUDA, which takes minutes, is compiled in `ops_cuda`
+    # the library for CUDA, which takes minutes, is compiled in `dist`
     session.run('python', 'tests/repo/run_readme.py', *session.posargs, env={'SHARED_OPS_BUILD': 'cpu'})
 
 

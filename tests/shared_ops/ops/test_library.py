@@ -167,12 +167,9 @@ def test_cuda_library_loads_where_pytorch_has_cuda() -> None:
     assert shared_ops.kernels_available('cuda') == (torch.version.cuda is not None)
 
 
-# What `python -m shared_ops` and the first call say, asked with a driver of another version than this machine's.
 ASK = """
-import shared_ops, torch
-from shared_ops import _library
-print(shared_ops.kernels_available('cuda'), _library.failures['cuda'])
-print(_library._driver_problem())
+import shared_ops
+print(shared_ops.kernels_available('cuda'), shared_ops._library.failures['cuda'])
 """
 
 
@@ -180,7 +177,7 @@ print(_library._driver_problem())
 @pytest.mark.skipif(torch.version.cuda is None, reason='PyTorch without CUDA loads no library for it')
 @pytest.mark.parametrize('older', [0, 1])
 def test_a_driver_that_is_too_old_is_told(tmp_path: Path, older: int) -> None:
-    """Plain PyTorch then serves, with the reason; the first call is no error. Minor versions make no difference."""
+    """Minor versions make no difference; plain PyTorch serves under an older major version."""
     library = ctypes.CDLL(str(library_path('cuda')))
     runtime = library.shared_ops_cuda_runtime() // 1000
     driver = (runtime - older) * 1000 + 10 * older
@@ -194,4 +191,4 @@ def test_a_driver_that_is_too_old_is_told(tmp_path: Path, older: int) -> None:
         reason = rf'built with CUDA {runtime}\.\d, and the driver of this machine serves CUDA {runtime - 1}\.1: update'
         assert re.match(f'False libshared_ops_cuda.so was {reason}', result.stdout), result.stdout
     else:
-        assert result.stdout.splitlines() == ['True None', 'None']
+        assert result.stdout == 'True None\n'
