@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
-RESULTS = sorted((BENCHMARKS / 'results').glob('*.json'))
+RESULTS = sorted((BENCHMARKS / 'results').glob('*.jsonl'))
 BACKBONES = sorted((BENCHMARKS / 'results' / 'backbones').glob('*.json'))
 
 
@@ -75,7 +75,9 @@ def test_a_table_that_differs_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('path', RESULTS, ids=[path.stem for path in RESULTS])
 def test_committed_results_are_whole(path: Path) -> None:
-    results = json.loads(path.read_text(encoding='utf-8'))
+    from results import read_results
+
+    results = read_results(path)
     assert all(results['machine'][key] for key in ('device', 'cpu', 'cores', 'torch', 'revision', 'date'))
     assert results['machine']['device'] == path.stem
     inaccurate = {
@@ -103,7 +105,7 @@ def test_committed_results_of_backbones_are_whole(path: Path) -> None:
 
 
 def test_memory_of_training_is_a_share_of_the_first() -> None:
-    from table import training_memory_table
+    from model_tables import training_memory_table
 
     plain = {'name': 'as published', 'crop': 256, 'batch': 4, 'accumulate': 1, 'bytes': 2**31}
     machine = {'device': 'cuda', 'gpu': 'GPU', 'driver': 1, 'cuda': 2, 'torch': 3, 'revision': 4, 'date': '2026-11-25T'}
