@@ -24,7 +24,7 @@ from scaling import measure_scaling
 from shapes import CASES, SELECTIONS, TINY, Case
 from summary import OURS
 from table import tables
-from tensors import PRECISIONS
+from tensors import PRECISIONS, draw
 from timing import ON_CUDA, QUICK, Settings
 
 # Batches above this would take a CPU longer than everything else.
@@ -148,9 +148,12 @@ def run(arguments: argparse.Namespace, record: Record) -> None:
                 reason = f'{work / 1e6:.0f} million interpolations are more than the {largest / 1e6:.0f} of --largest'
                 record.skip(reason, case=case.name, batch=batch)
                 continue
+            if too_late(case=case.name, batch=batch):
+                continue
+            drawn = draw(case, batch, arguments.device)
             for direction in arguments.directions:
                 if not too_late(case=case.name, batch=batch, direction=direction):
-                    contest.run(batch, direction, settings)
+                    contest.run(drawn, direction, settings)
         if not arguments.quick and case.name not in CHOSEN:
             continue
         if not arguments.no_memory and not too_late(case=case.name, measurement='memory'):

@@ -110,9 +110,9 @@ class Contest:
             else:
                 yield implementation, precision
 
-    def run(self, batch: int, direction: str, settings: Settings) -> None:
-        """Time everyone who is admitted, side by side."""
-        drawn = draw(self.case, batch, self.device)
+    def run(self, drawn: Tensors, direction: str, settings: Settings) -> None:
+        """Time everyone who is admitted, side by side, on one batch that was drawn."""
+        batch = drawn.batch
         copies: dict[Precision, list[Tensors]] = {}
         turns: list[Turn] = []
         entries: list[dict[str, object]] = []
