@@ -136,9 +136,11 @@ def on_cuda(calls: list[Call]) -> Entrant:
         calls[0]()
     torch.cuda.synchronize()
     host = host_seconds(calls[0])
+    if host is None:  # no need to try: PyTorch is not itself after a capture that failed
+        return Entrant(_asleep(calls, HOST_SLEEP / HOST_CALLS), SLEEP, None)
     try:
         return Entrant(_captured(calls), GRAPH, host)
     except RuntimeError:
         # whatever the reason is, it comes again where it is not the capture
         torch.cuda.synchronize()
-        return Entrant(_asleep(calls, host or HOST_SLEEP / HOST_CALLS), SLEEP, host)
+        return Entrant(_asleep(calls, host), SLEEP, host)
