@@ -91,11 +91,12 @@ BUILDERS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def prepare_environment(archs: list[str]) -> None:
-    """Tell the compilers what to build for and where CUDA is.
+    """Tell the compilers what to build for, to be brief, and where CUDA is.
 
     A toolkit may lack the headers of CUDA's libraries, which PyTorch's own include and its wheels for CUDA bring along.
     """
     os.environ['TORCH_CUDA_ARCH_LIST'] = ';'.join(archs)
+    os.environ.update(LDFLAGS='-Wl,--strip-debug', NVCC_APPEND_FLAGS='-Xfatbin=-compress-all')  # a fifth of the bytes
     os.environ['PATH'] = os.pathsep.join((str(Path(sys.executable).parent), os.environ['PATH']))  # where ninja is
     if 'CUDA_HOME' not in os.environ:
         said = subprocess.run(['nvcc', '--dryrun', '-x', 'cu', os.devnull], capture_output=True, text=True).stderr

@@ -24,7 +24,8 @@ COPIES = (2, 32)
 CYCLES = 2.5e9
 # What the host needs to enqueue events and graphs, with room.
 HEAD_START = 2e-4
-# Of the host: the median of these calls counts, which together have to fit into the queue of the device.
+# Of the host: the median of at most so many calls counts, which together fit into the device's queue, and seconds that
+# the device sleeps meanwhile.
 HOST_CALLS = 8
 HOST_SLEEP = 0.04
 
@@ -110,12 +111,12 @@ def host_seconds(call: Call) -> float | None:
     """Return the seconds that the host is busy with a call while the device has other things to do.
 
     Returns:
-        The median of several calls, or ``None`` where they took longer than the device was busy: they wait for it.
+        The median of several calls, or ``None`` where it took as long as the device was busy: it waits for that.
     """
     torch.cuda.synchronize()
     _sleep(HOST_SLEEP)
-    seconds = []
-    for _ in range(HOST_CALLS):
+    seconds: list[float] = []
+    while len(seconds) < HOST_CALLS and sum(seconds) < HOST_SLEEP / 2:
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
