@@ -33,8 +33,13 @@ def install(folder: Path, requirement: str, *options: str, **env: str) -> None:
 
 
 def build_deformops(folder: Path, scratch: Path) -> None:
-    """Install it with its CUDA library, which its source distribution compiles when asked to."""
-    install(folder, 'deformops==3.0.1', '--no-binary', 'deformops', DEFORMOPS_EXTENSIONS='all')
+    """Install it with its CUDA library, which its source distribution compiles when asked to; Triton needs none."""
+    requirement = 'deformops==3.0.1'
+    try:
+        install(folder, requirement, '--no-binary', 'deformops', DEFORMOPS_EXTENSIONS='all')
+    except RuntimeError:
+        install(folder, requirement)
+        raise
 
 
 # Runs in its sources before its setup.py, which asks for a GPU that it does not use. Of its two operators the other one
@@ -127,7 +132,8 @@ def main() -> None:
                 BUILDERS[name](arguments.folder, Path(scratch))
             except Exception as error:  # whatever compilers and installers of others come upon
                 print(error, file=sys.stderr)
-                note.write_text(f'could not be built: {" ".join(f"{error}".split())[-KEPT:]}\n', encoding='utf-8')
+                said = re.sub(r'(/[^/\s:]+)+/', '', ' '.join(f'{error}'.split()))  # without folders of this machine
+                note.write_text(f'could not be built: {said[-KEPT:]}\n', encoding='utf-8')
         print(f'{name}: {note.read_text(encoding="utf-8").strip() if note.exists() else "built"}')
 
 

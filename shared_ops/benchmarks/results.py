@@ -1,7 +1,18 @@
 """The results file: JSON lines, one record each, written as soon as there is something to say.
 
-Every line is an object whose ``record`` says what it is: ``machine`` and, any number of them, ``absent``, ``times``,
-``errors``, ``memory``, ``scaling``, ``skipped`` and ``ceilings``. Needs the standard library alone.
+Every line is an object whose ``record`` says what it is:
+
+``machine``   on what was measured, once
+``absent``    an implementation that cannot run here, and the reason
+``errors``    the largest deviation of an implementation from float64, and whether it passed
+``times``     seconds of a call in every round; on a GPU also how it was timed (``graph`` or ``sleep``), over how many
+              copies of its inputs, and the seconds of the host or null
+``memory``    peak bytes of a call
+``scaling``   seconds with one thread and with several
+``skipped``   what was not measured, and the reason
+``ceilings``  bytes per second of a GPU for one operation and footprint, from ``ceilings.cu``
+
+Needs the standard library alone.
 """
 
 from __future__ import annotations
