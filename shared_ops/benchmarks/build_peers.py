@@ -42,8 +42,8 @@ def build_deformops(folder: Path, scratch: Path) -> None:
         raise
 
 
-# Runs in its sources before its setup.py, which asks for a GPU that it does not use. Of its two operators the other one
-# takes ten minutes and 20 MB.
+# Runs in its sources before its setup.py, which asks for a GPU that it does not use. The other one of its two operators
+# takes two minutes more.
 BEFORE_DCNV4 = r"""
 import re
 from pathlib import Path
