@@ -131,7 +131,8 @@ def lint(session: nox.Session) -> None:
     session.install('ruff==0.17.6', 'clang-format==21.1.8', 'pytest>=8')
     session.run('ruff', 'check', '.')
     session.run('ruff', 'format', '--check', '.')
-    sources = [str(p) for p in (ROOT / 'shared_ops' / 'csrc').rglob('*') if p.suffix in {'.h', '.cpp', '.cu', '.cuh'}]
+    folders = (ROOT / 'shared_ops' / name for name in ('csrc', 'benchmarks'))
+    sources = [str(p) for f in folders for p in f.rglob('*') if p.suffix in {'.h', '.cpp', '.cu', '.cuh'}]
     session.run('clang-format', '--dry-run', '-Werror', *sources)
     session.run('pytest', '--noconftest', 'tests/repo')
 
@@ -253,6 +254,7 @@ def sanitize(session: nox.Session) -> None:
 PEERS = {
     'torch-ms-deform-attn==0.1.1': ('--no-build-isolation', '--no-deps'),
     'ms-deform-attn==1.0.1': ('--no-deps', '--only-binary', ':all:'),
+    'deformops==3.0.1': ('--no-deps',),
     'DCNv4': ('--no-build-isolation', '--no-deps'),
 }
 
@@ -262,7 +264,7 @@ def bench(session: nox.Session) -> None:
     """Time the operators, plain PyTorch and the peers on PyPI side by side (after --: --quick, --help)."""
     build = 'cuda' if '--device' in session.posargs and 'cuda' in session.posargs else 'cpu'
     install_wheels(session, 'shared_ops', build=build)
-    session.install('rich', 'matplotlib', 'numpy', 'setuptools', 'packaging', 'wheel', 'ninja')
+    session.install('matplotlib', 'numpy', 'setuptools', 'packaging', 'wheel', 'ninja')
     for peer, options in PEERS.items():
         try:
             session.install(*options, peer)

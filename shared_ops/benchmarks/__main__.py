@@ -1,32 +1,31 @@
 """Benchmarks of the operators: ``python shared_ops/benchmarks`` (nox -s bench installs what it needs).
 
 Every implementation has to compute the right numbers before it is timed; all are timed side by side, round by round.
-Results go to ``<out>/<device>.json``, the plot beside it; the tables are printed and, for the results that are
-committed, stand in the README.
+Results go to ``<out>/<device>.jsonl`` as they come, so that a run that is ended early leaves all that it found. At the
+end a plot goes beside it; the tables are printed and, for the results that are committed, stand in the README.
 """
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
-import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from contest import DIRECTIONS, Contest, Record
+from contest import DIRECTIONS, FAILS, Contest
 from implementations import Implementation, Ours, Plain
 from machine import describe
 from peers import PEERS
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from results import Record, Results
 from scaling import measure_scaling
-from shapes import CASES, TINY, Case
-from summary import OURS, Results
+from shapes import CASES, SELECTIONS, TINY, Case
+from summary import OURS
 from table import tables
-from tensors import PRECISIONS
-from timing import QUICK, Settings
+from tensors import PRECISIONS, draw
+from timing import ON_CUDA, QUICK, Settings
 
 # Batches above this would take a CPU longer than everything else.
 LARGEST_ON_CPU = 160_000_000
@@ -41,7 +40,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog='shared_ops/benchmarks', description=__doc__.splitlines()[0])
     parser.add_argument('--list', action='store_true', help='print the names of all cases and stop')
-    parser.add_argument('--cases', nargs='+', metavar='PATTERN', help='names or patterns: vit-*, *-512-stage1')
+    parser.add_argument(
+        '--cases',
+        nargs='+',
+        metavar='PATTERN',
+        help=f'names or patterns: vit-*, *-512-stage1; or a selection: {", ".join(SELECTIONS)}',
+    )
     parser.add_argument('--implementations', nargs='+', metavar='NAME', help='ours, plain, or names of peers')
     parser.add_argument(
         '--precisions',
@@ -56,6 +60,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
     parser.add_argument('--threads', type=int, help='of the CPU; all that PyTorch would take unless given')
     parser.add_argument('--rounds', type=int, help='turns of everyone per contest')
+    parser.add_argument('--seconds', type=float, help='of the whole: after so many, nothing further is begun')
     parser.add_argument('--largest', type=int, help='leave out batches that interpolate more numbers; 0: none')
     parser.add_argument('--no-memory', action='store_true', help='do not measure peak memory')
     parser.add_argument('--no-scaling', action='store_true', help='do not compare numbers of threads')
@@ -65,7 +70,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
-    """Return the cases that the options name.
+    """Return the cases that the options name, in that order.
 
     Raises:
         SystemExit: a pattern fits none.
@@ -73,7 +78,9 @@ def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
     cases = TINY if arguments.quick else CASES
     names: dict[str, None] = {}
     for pattern in arguments.cases or ['*']:
-        fitting = fnmatch.filter(cases, pattern)
+        fitting = SELECTIONS.get(pattern) or fnmatch.filter(cases, pattern)
+        if pattern in SELECTIONS and arguments.quick:
+            fitting = tuple(TINY)
         if not fitting:
             raise SystemExit(f'--cases {pattern}: no case has such a name; --list prints them')
         names.update(dict.fromkeys(fitting))
@@ -101,83 +108,106 @@ def chosen_implementations(arguments: argparse.Namespace) -> tuple[list[Implemen
     return present, absent
 
 
-def run(arguments: argparse.Namespace, console: Console) -> Results:
-    """Measure; return what goes into the JSON file."""
-    record = Record()
-    cases = chosen_cases(arguments)
-    implementations, absent = chosen_implementations(arguments)
-    for entry in absent:
-        console.print(f'[yellow]skipped: {entry["implementation"]}: {entry["reason"]}', highlight=False)
-    settings = QUICK if arguments.quick else Settings()
+def chosen_settings(arguments: argparse.Namespace) -> Settings:
+    """Return how long a contest takes."""
+    settings = QUICK if arguments.quick else ON_CUDA if arguments.device == 'cuda' else Settings()
     if arguments.rounds:
         settings = replace(settings, rounds=arguments.rounds, least_rounds=min(arguments.rounds, settings.least_rounds))
+    return settings
+
+
+def run(arguments: argparse.Namespace, record: Record) -> None:
+    """Measure, case by case."""
+    begin = time.monotonic()
+    cases = chosen_cases(arguments)
+    implementations, absent = chosen_implementations(arguments)
+    record.add('machine', **describe(arguments.device))
+    for entry in absent:
+        record.add('absent', **entry)
+        say(f'absent: {entry["implementation"]}: {entry["reason"]}')
+    settings = chosen_settings(arguments)
     largest = arguments.largest
     if largest is None:
         largest = 0 if arguments.device == 'cuda' else LARGEST_ON_CPU
     precisions = [PRECISIONS[name] for name in arguments.precisions]
-    machine = describe(arguments.device)
 
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task('', total=len(cases))
-        for case in cases:
-            progress.update(task, description=case.name)
-            contest = Contest(case, implementations, precisions, arguments.device, record)
-            for batch in arguments.batches:
-                work = case.interpolations * batch
-                if batch > 1 and 0 < largest < work:
-                    reason = (
-                        f'{work / 1e6:.0f} million interpolations are more than the {largest / 1e6:.0f} of --largest'
-                    )
-                    record.skip(reason, case=case.name, batch=batch)
-                else:
-                    contest.run(batch, arguments.directions, settings)
-            if arguments.quick or case.name in CHOSEN:
-                if not arguments.no_memory:
-                    contest.measure_memory(arguments.directions)
-                if arguments.device == 'cpu' and not arguments.no_scaling and contest.admits(OURS):
-                    record.scaling += measure_scaling(case, torch.get_num_threads(), settings)
-            progress.advance(task)
-    return {'machine': machine, 'absent': absent, **vars(record)}
+    def too_late(**what: object) -> bool:
+        late = arguments.seconds is not None and time.monotonic() - begin > arguments.seconds
+        if late:
+            record.skip(f'the {arguments.seconds:g} seconds of --seconds were over', **what)
+        return late
+
+    for number, case in enumerate(cases, 1):
+        say(f'{time.monotonic() - begin:4.0f} s, {number} of {len(cases)}: {case.name}')
+        if too_late(case=case.name):
+            continue
+        contest = Contest(case, implementations, precisions, arguments.device, record)
+        for batch in arguments.batches:
+            work = case.interpolations * batch
+            if batch > 1 and 0 < largest < work:
+                reason = f'{work / 1e6:.0f} million interpolations are more than the {largest / 1e6:.0f} of --largest'
+                record.skip(reason, case=case.name, batch=batch)
+                continue
+            if too_late(case=case.name, batch=batch):
+                continue
+            drawn = draw(case, batch, arguments.device)
+            for direction in arguments.directions:
+                if not too_late(case=case.name, batch=batch, direction=direction):
+                    contest.run(drawn, direction, settings)
+        if not arguments.quick and case.name not in CHOSEN:
+            continue
+        if not arguments.no_memory and not too_late(case=case.name, measurement='memory'):
+            contest.measure_memory(arguments.directions)
+        scales = arguments.device == 'cpu' and not arguments.no_scaling and contest.admits(OURS)
+        if scales and not too_late(case=case.name, measurement='scaling'):
+            for entry in measure_scaling(case, torch.get_num_threads(), settings):
+                record.add('scaling', **entry)
 
 
-def as_json(results: Results) -> str:
-    """Return the results with one entry a line, which git can compare."""
-    parts = []
-    for key, value in results.items():
-        text = json.dumps(value, indent=1 if isinstance(value, dict) else None)
-        if isinstance(value, list) and value:
-            text = '[\n' + ',\n'.join(json.dumps(entry) for entry in value) + '\n]'
-        parts.append(f'{json.dumps(key)}: {text}')
-    return '{\n' + ',\n'.join(parts) + '\n}\n'
+def say(line: str) -> None:
+    """Tell whoever waits what happens."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def draw_beside(path: Path, results: Results) -> None:
+    """Write a plot of the results where Matplotlib is installed."""
+    try:
+        from plot import draw_plot
+    except ModuleNotFoundError as error:
+        say(f'no plot: {error}')
+        return
+    draw_plot(results, path.with_suffix('.png'))
 
 
 def main() -> None:
     """Run what the command line says."""
     arguments = parse()
-    console = Console(stderr=True)
     if arguments.list:
         for case in (TINY if arguments.quick else CASES).values():
             print(f'{case.name:36} {case.operator:16} {case.interpolations / 1e6:8.1f} million interpolations')
+        for name, names in SELECTIONS.items():
+            print(f'{name:36} {", ".join(names)}')
         return
     if arguments.device == 'cuda' and not torch.cuda.is_available():
         raise SystemExit('--device cuda: PyTorch sees no CUDA device')
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    results = run(arguments, console)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / f'{arguments.device}.jsonl'
+    with path.open('w', encoding='utf-8') as file:
+        record = Record(file)
+        run(arguments, record)
+    results = record.results
     for entry in results['skipped']:
         what = ', '.join(f'{value}' for key, value in entry.items() if key != 'reason')
-        console.print(f'[yellow]skipped: {what}: {entry["reason"]}', highlight=False)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / f'{arguments.device}.json'
-    path.write_text(as_json(results), encoding='utf-8')
+        say(f'skipped: {what}: {entry["reason"]}')
     print(tables(results))
-    from plot import draw_plot
-
-    draw_plot(results, path.with_suffix('.png'))
-    console.print(f'wrote {path} and {path.with_suffix(".png")}')
-    if not all(entry['passed'] for entry in results['errors'] if entry['implementation'] == OURS):
-        sys.exit('shared_ops itself is inaccurate: see above')
+    draw_beside(path, results)
+    say(f'wrote {path}')
+    inaccurate = [entry for entry in results['errors'] if entry['implementation'] == OURS and not entry['passed']]
+    failed = [entry for entry in results['skipped'] if entry.get('implementation') == OURS and FAILS in entry['reason']]
+    if inaccurate or failed:
+        sys.exit('shared_ops itself is inaccurate or fails: see above')
 
 
 if __name__ == '__main__':

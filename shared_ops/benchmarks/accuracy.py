@@ -49,9 +49,9 @@ class Gate:
     """The reference results of one case in one precision, on the very inputs that the implementations get."""
 
     def __init__(self, case: Case, precision: Precision, device: str) -> None:
-        self.tensors = draw(reduced(case, INTERPOLATIONS), 1).to(precision, device)
+        self.tensors = draw(reduced(case, INTERPOLATIONS), 1, device).to(precision)
         self._tolerance = TOLERANCES[precision.data]
-        exact = self.tensors.to(PRECISIONS['float64'], device)
+        exact = self.tensors.to(PRECISIONS['float64'])
         self._wanted = _results(Plain(), exact)
         self._smooth = distance_to_kink(exact) > KINK
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import torch
 from contest import DIRECTIONS
 from machine import describe
+from model_tables import backbone_table
+from results import rounded
 from summary import OURS
-from table import backbone_table
-from timing import Settings, compete
+from timing import Settings, compete, on_cpu
 from torch import Tensor, nn
 
 import shared_ops
@@ -115,10 +116,9 @@ def measure(package: str, size: int, directions: list[str], settings: Settings) 
     times = []
     for direction in directions:
         call = call_of(backbone, image, direction)
-        for name, seconds in zip((OURS, PLAIN), compete([call, with_plain_operators(call)], 'cpu', settings)):
-            times.append(
-                {'direction': direction, 'implementation': name, 'seconds': [float(f'{s:.4g}') for s in seconds]}
-            )
+        turns = [on_cpu(call), on_cpu(with_plain_operators(call))]
+        for name, seconds in zip((OURS, PLAIN), compete(turns, settings)):
+            times.append({'direction': direction, 'implementation': name, 'seconds': rounded(seconds)})
     return {
         'machine': describe('cpu'),
         'backbone': {'package': package, 'config': Path(CONFIGS[package]).stem, 'image': [size, size], 'batch': 1},

@@ -64,6 +64,7 @@ def plain_need(case: Case, batch: int, precision: Precision, backward: bool) -> 
 def available(device: str) -> int:
     """Return the bytes that are free."""
     if device == 'cuda':
+        torch.cuda.empty_cache()  # what PyTorch keeps of earlier calls is free too
         return torch.cuda.mem_get_info()[0]
     for line in Path('/proc/meminfo').read_text().splitlines():
         if line.startswith('MemAvailable:'):

@@ -1,9 +1,14 @@
-"""The packages on PyPI that compute the same operators: how each is called, and what each does not do."""
+"""The packages on PyPI that compute the same operators: how each is called, and what each does not do.
+
+``build_peers.py`` builds those that need it for a machine that cannot.
+"""
 
 import importlib
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from implementations import Bound, Gradients
@@ -12,13 +17,19 @@ from tensors import Precision, Tensors, level_starts
 from torch import Tensor
 
 
+def _unbuilt(distribution: str) -> str:
+    """Return why ``build_peers.py`` could not build a peer, where it says so, or that it is not installed."""
+    notes = (Path(folder, f'{distribution}.missing') for folder in sys.path)
+    return next((note.read_text(encoding='utf-8').strip() for note in notes if note.is_file()), 'is not installed')
+
+
 def _load(module: str, distribution: str) -> tuple[ModuleType | None, str | None]:
     """Import a peer; return it, or why it is not there."""
     try:
         return importlib.import_module(module), None
     except ModuleNotFoundError as error:
         if error.name == module.split('.')[0]:
-            return None, 'is not installed'
+            return None, _unbuilt(distribution)
         return None, f'does not import: {error}'
     except Exception as error:
         # a library for another PyTorch or CUDA fails in ways of its own
@@ -117,6 +128,99 @@ class MSDeformAttn(Peer):
         return Bound(lambda: function(value, shapes, starts, locations, weights, im2col_step), tensors.inputs)
 
 
+class _DeformableDETR(torch.autograd.Function):
+    """The original's binding has no autograd of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, library: Any, step: int, *tensors: Tensor) -> Tensor:
+        ctx.library, ctx.step = library, step
+        ctx.save_for_backward(*tensors)
+        output: Tensor = library.ms_deform_attn_forward(*tensors, step)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        tensors = ctx.saved_tensors
+        value, locations, weights = ctx.library.ms_deform_attn_backward(*tensors, grad_output.contiguous(), ctx.step)
+        return None, None, value, None, None, locations, weights
+
+
+class DeformableDETR(Peer):
+    """The original kernels, https://github.com/fundamentalvision/Deformable-DETR, as transformers 4.34.1 carries them.
+
+    mmcv's are the same.
+    """
+
+    name = 'Deformable-DETR'
+    operators = ('ms_deform_attn',)
+    module = 'MultiScaleDeformableAttention'
+    function = 'ms_deform_attn_forward'
+    halves = False
+
+    def bind(self, tensors: Tensors) -> Bound:
+        """Take the spatial shapes as tensors, and the whole batch at once, which is fastest."""
+        shapes, starts = _layout(tensors)
+        value, locations, weights = tensors.inputs
+        arguments = (self._module, tensors.batch, value, shapes, starts, locations, weights)
+        return Bound(lambda: _DeformableDETR.apply(*arguments), tensors.inputs)
+
+
+class Deformops(Peer):
+    """https://pypi.org/project/deformops: Triton on a GPU by its own choice; half gradients are summed in half."""
+
+    name = 'deformops'
+    operators = ('ms_deform_attn',)
+    module = 'deformops.registry'
+    function = 'msda'
+    mixes = True
+    backend: str | None = None
+    options: ClassVar[dict[str, object]] = {}
+
+    def bind(self, tensors: Tensors) -> Bound:
+        """Round the weights beforehand, which it wants in the type of the values."""
+        function, (shapes, starts) = self._entry(), _layout(tensors)
+        value, locations, weights = tensors.inputs
+        weights = weights.detach().to(value.dtype).flatten(3).requires_grad_()
+        backend = self.backend and self._module.Backend[self.backend]
+        inputs = (value, locations, weights)
+        return Bound(
+            lambda: function(value, shapes, starts, locations, weights, backend=backend, **self.options), inputs
+        )
+
+
+class DeformopsFloat32Sums(Deformops):
+    """The same, with the option that sums half gradients in float32."""
+
+    name = 'deformops-float32-sums'
+    backend = 'TRITON'
+    options: ClassVar[dict[str, object]] = {'fp32acc': True}
+
+    def refuses(self, case: Case, batch: int, precision: Precision, device: str) -> str | None:
+        """Refuse what is the same without the option."""
+        if precision.data not in (torch.float16, torch.bfloat16):
+            return 'is deformops itself where the data are float32'
+        return super().refuses(case, batch, precision, device)
+
+
+class DeformopsCuda(Deformops):
+    """Its CUDA kernels, which have to be compiled when it is installed."""
+
+    name = 'deformops-cuda'
+    backend = 'CUDA'
+
+    def missing(self, device: str) -> str | None:
+        """Return also why there is no library."""
+        reason = super().missing(device)
+        if reason:
+            return reason
+        try:
+            self._entry().load(self._module.Backend.CUDA)
+        except Exception as error:
+            # errors of its own, whose class is nothing more specific
+            return f'{error}'.split('. ')[0]
+        return None
+
+
 class DCNv4(Peer):
     """https://pypi.org/project/DCNv4: computes DCNv3 when given its masks, with offsets and masks in one tensor."""
 
@@ -124,6 +228,12 @@ class DCNv4(Peer):
     operators = ('dcnv3',)
     module = 'DCNv4.functions'
     function = 'DCNv4Function.apply'
+
+    def refuses(self, case: Case, batch: int, precision: Precision, device: str) -> str | None:
+        """Refuse bfloat16, of whose gradients it makes tensors of the wrong type."""
+        if precision.data == torch.bfloat16:
+            return 'has no backward in bfloat16'
+        return super().refuses(case, batch, precision, device)
 
     def bind(self, tensors: Tensors) -> Bound:
         """Put offsets and masks together beforehand: its own modules compute them so."""
@@ -152,4 +262,6 @@ class DCNv4(Peer):
         return Bound(forward, (data, points), unpack)
 
 
-PEERS: tuple[type[Peer], ...] = (TorchMSDeformAttn, MSDeformAttn, DCNv4)
+PEERS: tuple[type[Peer], ...] = (
+    TorchMSDeformAttn, MSDeformAttn, DeformableDETR, Deformops, DeformopsFloat32Sums, DeformopsCuda, DCNv4,
+)  # fmt: skip

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import matplotlib
-from summary import OURS, Pairing, Ratio, Results, ratios
-from table import OPERATORS, machine_line
+from results import Results
+from rows import OPERATORS, machine_line
+from summary import OURS, Pairing, Ratio, ratios
 
 matplotlib.use('agg')
 import matplotlib.pyplot as plt
 
 COLOURS = {'plain PyTorch': 'tab:blue'}
-PEERS = ['tab:orange', 'tab:green', 'tab:red']
+PEERS = ['tab:orange', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown', 'tab:olive', 'tab:cyan']
 MARKERS = {1: 'o', 2: 's', 16: '^'}
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import torch
 from implementations import Ours
+from results import rounded
 from shapes import Case
 from tensors import PRECISIONS, draw
-from timing import Settings, compete
+from timing import Settings, compete, on_cpu
 
 
 def _with_threads(threads: int, call: Callable[[], object]) -> Callable[[], object]:
@@ -25,7 +26,7 @@ def measure_scaling(case: Case, threads: int, settings: Settings) -> list[dict[s
     """
     if threads == 1:
         return []
-    tensors = draw(case, 1).to(PRECISIONS['float32'])
+    tensors = draw(case, 1, 'cpu').to(PRECISIONS['float32'])
     bound = Ours().bind(tensors)
     output = bound.forward()
 
@@ -34,12 +35,11 @@ def measure_scaling(case: Case, threads: int, settings: Settings) -> list[dict[s
 
     entries = []
     for direction, call in (('forward', bound.infer), ('backward', backward)):
-        calls = [_with_threads(number, call) for number in (1, threads)]
-        one, several = compete(calls, 'cpu', settings)
+        turns = [on_cpu(_with_threads(number, call)) for number in (1, threads)]
+        one, several = compete(turns, settings)
         entries.append(
             {'case': case.name, 'operator': case.operator, 'direction': direction, 'threads': threads,
-             'one': [float(f'{second:.4g}') for second in one],
-             'several': [float(f'{second:.4g}') for second in several]}
+             'one': rounded(one), 'several': rounded(several)}
         )  # fmt: skip
     torch.set_num_threads(threads)
     return entries

@@ -72,19 +72,25 @@ def _pyramid(image: int, *strides: int) -> tuple[Size, ...]:
     return tuple((image // stride, image // stride) for stride in strides)
 
 
-def _vit_adapter(name: str, image: int, heads: int) -> list[Case]:
+def _vit_adapter(name: str, image: int, heads: int, channels: int = 32) -> list[Case]:
     # section 3.3: tokens (stride 16) look at three maps, and the other way round; deform_ratio=0.5 gives D = 32
     tokens, maps = _pyramid(image, 16), _pyramid(image, 8, 16, 32)
     return [
-        AttentionCase(f'vit-adapter-{name}-{image}-injector', tokens, maps, heads),
-        AttentionCase(f'vit-adapter-{name}-{image}-extractor', maps, tokens, heads),
+        AttentionCase(f'vit-adapter-{name}-{image}-injector', tokens, maps, heads, channels),
+        AttentionCase(f'vit-adapter-{name}-{image}-extractor', maps, tokens, heads, channels),
     ]
 
 
-def _mask2former(image: int, channels: int) -> Case:
+def _mask2former(image: int, channels: int, per_head: int = 32) -> Case:
     # the pixel decoder's encoder, smallest map first; 1024 channels are those of the large ADE20K models
     maps = _pyramid(image, 32, 16, 8)
-    return AttentionCase(f'mask2former-{channels}-{image}', maps, maps, channels // 32)
+    return AttentionCase(f'mask2former-{channels}-{image}', maps, maps, channels // per_head, per_head)
+
+
+def _dinov3(image: int) -> list[Case]:
+    # the 7B trunk, 4096 wide: 16 heads of 128 channels; the adapter has no injectors, the pixel decoder is 2048 wide
+    _, extractor = _vit_adapter('dinov3-7b', image, 16, 128)
+    return [extractor, _mask2former(image, 2048, 128)]
 
 
 def _internimage(name: str, image: int, channels: int, groups: int, offset_scale: float) -> list[Case]:
@@ -104,9 +110,12 @@ def _all() -> list[Case]:
     # an image of 800 x 1333, strides 8 to 64, each map rounded up from the one before
     detr = ((100, 167), (50, 84), (25, 42), (13, 21))
     cases = [
+        *_vit_adapter('s', 512, 6, 64),  # deform_ratio=1.0, in ViT-CoMer-S as well
         *_vit_adapter('b', 512, 12),
         *_vit_adapter('l', 896, 16),
+        *_dinov3(896),
         *[_mask2former(image, channels) for image in (512, 896) for channels in (256, 1024)],
+        _mask2former(1024, 256),  # with 512 the range that deformops is tuned for, 5 to 22 thousand queries
         AttentionCase('deformable-detr-encoder', detr, detr, 8),
     ]
     for image in (512, 896):
@@ -117,6 +126,23 @@ def _all() -> list[Case]:
 
 
 CASES: dict[str, Case] = {case.name: case for case in _all()}
+
+# What --cases takes as one name. On a GPU the minutes are few: one of each kind, the most telling first.
+SELECTIONS: dict[str, tuple[str, ...]] = {
+    'gpu': (
+        'mask2former-1024-896',
+        'vit-adapter-l-896-injector',
+        'vit-adapter-l-896-extractor',
+        'mask2former-256-1024',
+        'internimage-l-896-stage1',
+        'internimage-h-896-stage3',
+        'vit-adapter-s-512-injector',
+        'vit-adapter-dinov3-7b-896-extractor',
+        'deformable-detr-encoder',
+        'internimage-t-512-stage1',
+        'internimage-l-512-stage3',
+    ),
+}
 
 # For a smoke test: everything happens, nothing takes long, no number means anything.
 TINY: dict[str, Case] = {

@@ -3,9 +3,9 @@
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
-Results = dict[str, Any]
+from results import Results
+
 OURS = 'shared_ops'
 
 

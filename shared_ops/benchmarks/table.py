@@ -1,12 +1,17 @@
-"""The tables of a results file in Markdown. Needs the standard library alone, so that a test can make them anew."""
+"""The tables of a results file in Markdown: ``python table.py FILE...`` prints them.
 
-import json
+Needs the standard library alone, so that a test can make them anew.
+"""
+
 import statistics
+import sys
 from pathlib import Path
 
-from summary import OURS, Pairing, Results, geometric_mean, memory_ratios, ratios, worst
+from cuda_table import cuda_table
+from results import Results, read_results
+from rows import OPERATORS, machine_line, rows
+from summary import OURS, Pairing, geometric_mean, memory_ratios, ratios, worst
 
-OPERATORS = {'ms_deform_attn': 'attention', 'dcnv3': 'DCNv3'}
 PRECISIONS = ['float32', 'bfloat16', 'float16', 'bfloat16-points32', 'float16-points32', 'float64']
 
 
@@ -14,26 +19,6 @@ def _order(pairing: Pairing) -> tuple[object, ...]:
     """Sort by operator and direction; float32 first, and others before ourselves."""
     operator, precision = [*OPERATORS].index(pairing.operator), PRECISIONS.index(pairing.precision)
     return operator, pairing.direction, precision, pairing.opponent == OURS, pairing.opponent
-
-
-def _counted(number: int, what: str) -> str:
-    return f'{number} {what}' if number == 1 else f'{number} {what}s'
-
-
-def _rows(head: list[str], body: list[list[str]]) -> str:
-    rows = [f'| {" | ".join(line)} |' for line in [head, *body]]
-    return '\n'.join([rows[0], f'|{"---|" * len(head)}', *rows[1:]])
-
-
-def machine_line(results: Results) -> str:
-    """Say on what was measured."""
-    machine = results['machine']
-    if machine['device'] == 'cuda':
-        where = f'{machine["gpu"]}, driver {machine["driver"]}, CUDA {machine["cuda"]}'
-    else:
-        threads, cores = _counted(machine['threads'], 'thread'), _counted(machine['cores'], 'core')
-        where = f'{machine["cpu"]} ({machine["cpu_capability"]}), {threads} on {cores}'
-    return f'{where}; PyTorch {machine["torch"]}; revision {machine["revision"]}, {machine["date"][:10]}.'
 
 
 def speed_table(results: Results, short: bool = False) -> str:
@@ -60,7 +45,7 @@ def speed_table(results: Results, short: bool = False) -> str:
                 str(len(values)),
             ]
         )
-    return _rows(['operator', 'direction', 'type', 'opponent', 'times faster', 'worst shape', 'shapes'], body)
+    return rows(['operator', 'direction', 'type', 'opponent', 'times faster', 'worst shape', 'shapes'], body)
 
 
 def scaling_table(results: Results) -> str:
@@ -79,7 +64,7 @@ def scaling_table(results: Results) -> str:
         ]
         for (operator, direction, threads), found in groups.items()
     ]
-    return _rows(['operator', 'direction', 'threads', 'times faster than one', 'worst shape'], body) if body else ''
+    return rows(['operator', 'direction', 'threads', 'times faster than one', 'worst shape'], body) if body else ''
 
 
 def memory_table(results: Results) -> str:
@@ -90,7 +75,7 @@ def memory_table(results: Results) -> str:
         mean = geometric_mean([share for _, share in found])
         row = [OPERATORS[operator], direction.replace('+', ' + '), precision, f'{mean:.2f}', f'{most:.2f} ({case})']
         body.append(row)
-    return _rows(['operator', 'direction', 'type', 'peak memory, of float32', 'worst shape'], body) if body else ''
+    return rows(['operator', 'direction', 'type', 'peak memory, of float32', 'worst shape'], body) if body else ''
 
 
 def absent(results: Results) -> str:
@@ -115,51 +100,16 @@ def short_table(results: Results) -> str:
 
 def tables(results: Results) -> str:
     """Return everything that one results file has to say."""
-    parts = [machine_line(results), speed_table(results), scaling_table(results), memory_table(results)]
+    made = (speed_table, cuda_table, scaling_table, memory_table)
+    parts = [machine_line(results), *(make(results) for make in made)]
     return '\n\n'.join(part for part in [*parts, absent(results)] if part)
 
 
 def tables_of_folder(folder: Path, short: bool = False) -> str:
     """Return the tables of all results files in a folder, one after another."""
-    paths = sorted(folder.glob('*.json'))
     make = short_table if short else tables
-    return '\n\n'.join(make(json.loads(path.read_text(encoding='utf-8'))) for path in paths)
+    return '\n\n'.join(make(read_results(path)) for path in sorted(folder.glob('*.jsonl')))
 
 
-def backbone_table(results: Results) -> str:
-    """Return how long a backbone takes with the compiled operators and with plain PyTorch's, medians of all rounds."""
-    backbone = results['backbone']
-    seconds = {(entry['direction'], entry['implementation']): entry['seconds'] for entry in results['times']}
-    body = []
-    for direction in dict.fromkeys(entry['direction'] for entry in results['times']):
-        ours, plain = seconds[direction, OURS], seconds[direction, 'plain PyTorch']
-        times = [their / our for our, their in zip(ours, plain)]
-        row = [direction.replace('+', ' + '), f'{statistics.median(ours):.2f} s', f'{statistics.median(plain):.2f} s']
-        body.append([*row, f'{statistics.median(times):.2f}', f'{min(times):.2f}'])
-    height, width = backbone['image']
-    where = f'`{backbone["config"]}`, backbone alone, one image of {height}x{width}. {machine_line(results)}'
-    head = ['direction', 'kernels of shared_ops', 'plain PyTorch', 'times faster', 'in the worst round']
-    return f'{where}\n\n{_rows(head, body)}'
-
-
-def backbone_table_of_file(path: Path) -> str:
-    """Return the table of one results file."""
-    return backbone_table(json.loads(path.read_text(encoding='utf-8')))
-
-
-def training_memory_table(results: Results) -> str:
-    """Return what an update needs at its peak in each setting, and the share of the first."""
-    measured = results['measured']
-    body = []
-    for entry in measured:
-        times = f'{entry["accumulate"]} x ' if entry['accumulate'] > 1 else ''
-        pictures = f'{times}{entry["batch"]} of {entry["crop"]} x {entry["crop"]}'
-        share = entry['bytes'] / measured[0]['bytes']
-        body.append([entry['name'], pictures, f'{entry["bytes"] / 2**30:.2f} GiB', f'{100 * share:.0f} %'])
-    where = f'`{results["config"]}`. {machine_line(results)}'
-    return f'{where}\n\n{_rows(["setting", "pictures of an update", "memory", "of the first"], body)}'
-
-
-def training_memory_table_of_file(path: Path) -> str:
-    """Return the table of one results file."""
-    return training_memory_table(json.loads(path.read_text(encoding='utf-8')))
+if __name__ == '__main__':
+    print(tables(read_results(*map(Path, sys.argv[1:]))))

@@ -8,6 +8,7 @@ grid of the kernel for DCNv3. At the borders some fall outside, as they do in mo
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from shapes import AttentionCase, Case, ConvolutionCase, Size
@@ -57,16 +58,16 @@ class Tensors:
     inputs: tuple[Tensor, Tensor, Tensor]
     grad_output: Tensor
 
-    def to(self, precision: Precision, device: str | torch.device = 'cpu') -> 'Tensors':
-        """Round to ``precision``; the inputs of the result require gradients."""
+    def to(self, precision: Precision) -> 'Tensors':
+        """Return a copy rounded to ``precision``, whose inputs require gradients."""
         data, points = precision.data, precision.points
         value, where, weights = self.inputs
 
         def leaf(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-            return tensor.detach().to(device, dtype, copy=True).requires_grad_()
+            return tensor.detach().to(dtype, copy=True).requires_grad_()
 
         inputs = (leaf(value, data), leaf(where, points), leaf(weights, points))
-        return replace(self, inputs=inputs, grad_output=self.grad_output.to(device, data, copy=True))
+        return replace(self, inputs=inputs, grad_output=self.grad_output.to(data, copy=True))
 
     def nbytes(self) -> int:
         """Return the bytes of the inputs and of the gradient of the output."""
@@ -78,44 +79,43 @@ def level_starts(levels: tuple[Size, ...]) -> list[int]:
     return [sum(height * width for height, width in levels[:index]) for index in range(len(levels))]
 
 
-def _centres(maps: tuple[Size, ...]) -> Tensor:
+def _centres(maps: tuple[Size, ...], device: torch.device) -> Tensor:
     """Return the pixel centres ``[Lq, 2]`` of all maps, (x, y) in [0, 1]."""
     points = []
     for height, width in maps:
-        y, x = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing='ij')
+        rows, columns = ((torch.arange(size, device=device) + 0.5) / size for size in (height, width))
+        y, x = torch.meshgrid(rows, columns, indexing='ij')
         points.append(torch.stack((x, y), -1).reshape(-1, 2))
     return torch.cat(points)
 
 
 def _draw_attention(case: AttentionCase, batch: int, generator: torch.Generator) -> Tensors:
     N, M, D, P, L = batch, case.heads, case.channels, case.points, len(case.levels)
-    reference = _centres(case.queries)
+    normal = partial(torch.randn, generator=generator, device=generator.device)
+    reference = _centres(case.queries, generator.device)
     Lq, S = len(reference), sum(height * width for height, width in case.levels)
-    pixels = torch.tensor([[width, height] for height, width in case.levels])
-    offsets = torch.randn(N, Lq, M, L, P, 2, generator=generator) * ATTENTION_SPREAD / pixels[:, None]
-    weights = torch.randn(N, Lq, M, L * P, generator=generator).softmax(-1).reshape(N, Lq, M, L, P)
-    inputs = (
-        torch.randn(N, S, M, D, generator=generator),
-        reference[:, None, None, None] + offsets,
-        weights,
-    )
-    return Tensors(case, batch, inputs, torch.randn(N, Lq, M * D, generator=generator))
+    pixels = torch.tensor([[width, height] for height, width in case.levels], device=generator.device)
+    offsets = normal(N, Lq, M, L, P, 2) * ATTENTION_SPREAD / pixels[:, None]
+    weights = normal(N, Lq, M, L * P).softmax(-1).reshape(N, Lq, M, L, P)
+    inputs = normal(N, S, M, D), reference[:, None, None, None] + offsets, weights
+    return Tensors(case, batch, inputs, normal(N, Lq, M * D))
 
 
 def _draw_convolution(case: ConvolutionCase, batch: int, generator: torch.Generator) -> Tensors:
     (height, width), G, K = case.size, case.groups, case.kernel[0] * case.kernel[1]
     size = (batch, height, width)
+    normal = partial(torch.randn, generator=generator, device=generator.device)
     inputs = (
-        torch.randn(*size, G * case.channels, generator=generator),
-        torch.randn(*size, G * K * 2, generator=generator) * CONVOLUTION_SPREAD,
-        torch.randn(*size, G, K, generator=generator).softmax(-1).reshape(*size, G * K),
+        normal(*size, G * case.channels),
+        normal(*size, G * K * 2) * CONVOLUTION_SPREAD,
+        normal(*size, G, K).softmax(-1).reshape(*size, G * K),
     )
-    return Tensors(case, batch, inputs, torch.randn(*size, G * case.channels, generator=generator))
+    return Tensors(case, batch, inputs, normal(*size, G * case.channels))
 
 
-def draw(case: Case, batch: int, seed: int = 0) -> Tensors:
-    """Draw the tensors of a case in float32 on the CPU."""
-    generator = torch.Generator().manual_seed(seed)
+def draw(case: Case, batch: int, device: str, seed: int = 0) -> Tensors:
+    """Draw the tensors of a case in float32, on the device itself: hundreds of millions of numbers take a CPU long."""
+    generator = torch.Generator(device).manual_seed(seed)
     if isinstance(case, AttentionCase):
         return _draw_attention(case, batch, generator)
     return _draw_convolution(case, batch, generator)

@@ -1,19 +1,17 @@
 """Interleaved timing: in every round each entrant has a turn, so what disturbs the machine disturbs all alike.
 
-A turn is several calls, of which the median counts: a call that was interrupted does not.
+A turn is several calls. On the CPU their median counts: a call that was interrupted does not. What a turn is on a GPU
+says ``cuda_timing.py``.
 """
 
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import torch
 
 Call = Callable[[], object]
-# Written before every call on a GPU, so that none finds its inputs in the L2 cache, which is smaller (50 MB on H100).
-FLUSHED_BYTES = 256 << 20
+# Makes about so many calls, and returns the seconds of one.
+Turn = Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,15 @@ class Settings:
     seconds: float = 3.0
 
 
+# A graph is replayed without anything that disturbs it.
+ON_CUDA = Settings(turn=0.01, rounds=7)
 QUICK = Settings(turn=0.001, rounds=3, least_rounds=3, seconds=1.0)
 
 
-class _Cpu:
-    def time(self, call: Call, repeats: int) -> float:
+def on_cpu(call: Call) -> Turn:
+    """Return the turn of a call that is over when it returns."""
+
+    def turn(repeats: int) -> float:
         seconds = []
         for _ in range(repeats):
             start = time.perf_counter()
@@ -45,47 +47,27 @@ class _Cpu:
             seconds.append(time.perf_counter() - start)
         return statistics.median(seconds)
 
-
-class _Cuda:
-    def __init__(self) -> None:
-        self._flushed = torch.empty(FLUSHED_BYTES, dtype=torch.uint8, device='cuda')
-
-    def _event(self) -> Any:
-        event: Any = torch.cuda.Event  # whose constructor has no types
-        return event(enable_timing=True)
-
-    def time(self, call: Call, repeats: int) -> float:
-        pairs = []
-        for _ in range(repeats):
-            self._flushed.zero_()
-            start, end = self._event(), self._event()
-            start.record()
-            call()
-            end.record()
-            pairs.append((start, end))
-        torch.cuda.synchronize()
-        return statistics.median(start.elapsed_time(end) for start, end in pairs) / 1e3
+    return turn
 
 
-def compete(calls: list[Call], device: str, settings: Settings) -> list[list[float]]:
-    """Time ``calls`` side by side.
+def compete(turns: list[Turn], settings: Settings) -> list[list[float]]:
+    """Time entrants side by side.
 
     Returns:
-        For every call its seconds, a number for every round.
+        For every entrant the seconds of a call, a number for every round.
     """
-    clock = _Cuda() if device == 'cuda' else _Cpu()
     begin = time.perf_counter()
     repeats = []
-    for call in calls:
-        seconds_once = clock.time(call, 1)  # which also allocates what is kept from call to call
+    for turn in turns:
+        seconds_once = turn(1)  # which also allocates what is kept from call to call
         if seconds_once < 10 * settings.turn:
-            seconds_once = clock.time(call, 1)
+            seconds_once = turn(1)
         repeats.append(max(1, min(1000, round(settings.turn / max(seconds_once, 1e-7)))))
-    seconds: list[list[float]] = [[] for _ in calls]
-    for turn in range(settings.rounds):
-        if turn >= settings.least_rounds and time.perf_counter() - begin > settings.seconds:
+    seconds: list[list[float]] = [[] for _ in turns]
+    for number in range(settings.rounds):
+        if number >= settings.least_rounds and time.perf_counter() - begin > settings.seconds:
             break
-        for index in range(len(calls)):
-            chosen = (index + turn) % len(calls)  # who goes first changes from round to round
-            seconds[chosen].append(clock.time(calls[chosen], repeats[chosen]))
+        for index in range(len(turns)):
+            chosen = (index + number) % len(turns)  # who goes first changes from round to round
+            seconds[chosen].append(turns[chosen](repeats[chosen]))
     return seconds

@@ -16,7 +16,7 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from table import training_memory_table
+from model_tables import training_memory_table
 
 CONFIGS = {
     'vit_adapter': 'ade20k/upernet_deit_adapter_tiny_512_160k_ade20k.py',

@@ -30,7 +30,7 @@ def backbone_table(package: str) -> str:
     """Return the table of a package's backbone with and without kernels; needs the standard library alone."""
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        from table import backbone_table_of_file
+        from model_tables import backbone_table_of_file
     finally:
         sys.path.remove(str(BENCHMARKS))
     return backbone_table_of_file(BENCHMARKS / 'results' / 'backbones' / f'{package}-cpu.json')
@@ -40,7 +40,7 @@ def training_memory_table() -> str:
     """Return the table of what training takes; needs the standard library alone."""
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        from table import training_memory_table_of_file
+        from model_tables import training_memory_table_of_file
     finally:
         sys.path.remove(str(BENCHMARKS))
     return training_memory_table_of_file(BENCHMARKS / 'results' / 'training_memory' / 'vit_adapter-cpu.json')
