@@ -68,6 +68,16 @@ def test_missing_data_names_the_folder(
     assert f'img_path in {folder},' in error and f'{option}.data_root=FOLDER' in error
 
 
+def test_a_backbone_that_cannot_be_built_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write_config(tmp_path / 'tiny.py', tmp_path / 'data', package='internimage')
+    cv2.imwrite(str(tmp_path / 'photo.png'), np.zeros((50, 70, 3), np.uint8))
+    command = ['predict', str(config), str(tmp_path / 'photo.png'), '--out', str(tmp_path / 'out')]
+    options = ['--checkpoint', 'is_read_later.pth', '--cfg-options', 'model.backbone.channels=15']
+    assert main('internimage', [*command, *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('python -m internimage: error: ') and 'channels must be even' in line
+
+
 def test_train_test_and_predict(tmp_path: Path) -> None:
     config = write_config(tmp_path / 'tiny.py', tmp_path / 'data', drop=0.3, package='internimage')
     trained = run_command('train', config, '--work-dir', 'work', cwd=tmp_path, package='internimage')

@@ -260,6 +260,24 @@ def test_bad_weights_are_one_message(project: Path, tmp_path: Path, capsys, monk
     assert 'pretrained weights no.pth do not exist' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('setting', 'message'),
+    [
+        ('patch_size=8', 'fit patch_size=16 and in_chans=3 only'),
+        ('num_heads=5', 'num_heads=5 must divide the embedding'),
+    ],
+)
+def test_a_backbone_that_cannot_be_built_is_one_line(
+    setting: str, message: str, project: Path, tmp_path: Path, capsys
+) -> None:
+    cv2.imwrite(str(tmp_path / 'photo.png'), picture(5, 6))
+    command = ['predict', str(project / 'tiny.py'), str(tmp_path / 'photo.png'), '--out', str(tmp_path / 'out')]
+    options = ['--checkpoint', str(project / 'tiny.pth'), '--cfg-options', f'model.backbone.{setting}']
+    assert main('vit_adapter', [*command, *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('python -m vit_adapter: error: ') and message in line
+
+
 def test_unexpected_errors_keep_their_trace(project: Path, tmp_path: Path) -> None:
     (tmp_path / 'broken.py').write_text(f"_base_ = '{(project / 'tiny.py').as_posix()}'\nmodel = dict(type='NoSuch')\n")
     with pytest.raises(KeyError, match='NoSuch'):

@@ -108,5 +108,5 @@ MODELS.build(config.model.decode_head)
     result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert result.stdout.splitlines()[-1] == '896', result.stderr
     message = result.stderr.strip().splitlines()[-1]
-    assert message.startswith('ImportError')
+    assert message.startswith('shared_ops.errors.InstallationError')
     assert "pip install 'mmseg-vit-adapter[mask2former]'" in message

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ._checks import check_types, integer
+from .errors import InputError
 
 Pair = int | tuple[int, int]
 
@@ -19,10 +20,10 @@ def pair(name: str, number: Any, at_least: int) -> tuple[int, int]:
     """
     numbers = tuple(number) if hasattr(number, '__len__') else (number, number)
     if len(numbers) != 2:
-        raise ValueError(f'{name} must be an integer or a pair (h, w), not {number!r}')
+        raise InputError(f'{name} must be an integer or a pair (h, w), not {number!r}')
     height, width = integer(name, numbers[0]), integer(name, numbers[1])
     if height < at_least or width < at_least:
-        raise ValueError(f'{name} is ({height}, {width}), but must be at least {at_least}')
+        raise InputError(f'{name} is ({height}, {width}), but must be at least {at_least}')
     return height, width
 
 
@@ -38,7 +39,7 @@ def scale(offset_scale: Any) -> float:
     try:
         return float(offset_scale)
     except (TypeError, ValueError):
-        raise ValueError(f'offset_scale must be a number, not {offset_scale!r}') from None
+        raise InputError(f'offset_scale must be a number, not {offset_scale!r}') from None
 
 
 def output_size(
@@ -72,22 +73,22 @@ def check_dcnv3(
         ValueError: as the message says.
     """
     if input.dim() != 4:
-        raise ValueError(f'input must be [N, H, W, C], but has shape {list(input.shape)}: channels come last')
+        raise InputError(f'input must be [N, H, W, C], but has shape {list(input.shape)}: channels come last')
     N, H, W, C = input.shape
     if H < 1 or W < 1 or C < 1:
-        raise ValueError(f'input has shape {list(input.shape)}, but needs at least one row, column and channel')
+        raise InputError(f'input has shape {list(input.shape)}, but needs at least one row, column and channel')
     if integer('groups', groups) < 1 or C % groups:
-        raise ValueError(f'groups={groups} must divide the {C} channels of input, which comes as [N, H, W, C]')
+        raise InputError(f'groups={groups} must divide the {C} channels of input, which comes as [N, H, W, C]')
     Ho, Wo = output_size((H, W), kernel_size, stride, padding, dilation)
     if Ho < 1 or Wo < 1:
-        raise ValueError(
+        raise InputError(
             f'kernel_size={kernel_size} with dilation={dilation} is larger than the {H}x{W} pixels of input with '
             f'padding={padding}: pad more'
         )
     K = kernel_size[0] * kernel_size[1]
     for name, tensor, per_point in (('offset', offset, 2), ('mask', mask, 1)):
         if tensor.shape != (N, Ho, Wo, groups * K * per_point):
-            raise ValueError(
+            raise InputError(
                 f'{name} has shape {list(tensor.shape)}, but input of shape {list(input.shape)} with '
                 f'kernel_size={kernel_size}, stride={stride}, padding={padding}, dilation={dilation} and '
                 f'groups={groups} asks for [{N}, {Ho}, {Wo}, {groups}*{K}{"*2" if per_point == 2 else ""}]'
@@ -108,15 +109,15 @@ def check_dcnv3_module(
         ('stride', stride, 1), ('pad', pad, 0), ('dilation', dilation, 1), ('group', group, 1),
     ]:  # fmt: skip
         if not isinstance(number, int) or number < at_least:
-            raise ValueError(f'{name} must be an integer of at least {at_least}, not {number!r}')
+            raise InputError(f'{name} must be an integer of at least {at_least}, not {number!r}')
     if channels % group:
-        raise ValueError(f'group={group} must divide channels={channels}: choose a divisor')
+        raise InputError(f'group={group} must divide channels={channels}: choose a divisor')
     if dw_kernel_size % 2 == 0:
-        raise ValueError(
+        raise InputError(
             f'dw_kernel_size={dw_kernel_size} must be odd, for its convolution to keep the size of the input'
         )
     if stride != 1 or 2 * pad != dilation * (kernel_size - 1):
-        raise ValueError(
+        raise InputError(
             f'stride={stride}, pad={pad}, dilation={dilation} and kernel_size={kernel_size} give a result of another '
             'size than the input, but offsets are predicted for every position of the input: the module needs '
             'stride=1 and 2*pad = dilation*(kernel_size - 1); shared_ops.dcnv3 takes any'

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from .errors import InstallationError, StateError
+
 REQUIRE = 'SHARED_OPS_REQUIRE_KERNELS'
 HOW_TO_BUILD = (
     'install mmseg-shared-ops from source with SHARED_OPS_BUILD=cpu, or SHARED_OPS_BUILD=cuda where nvcc is, '
@@ -107,7 +109,7 @@ def _load_all() -> None:
     failures['cpu'] = _load('cpu')
     if failures['cpu'] is not None:
         if _required():
-            raise ImportError(f'{REQUIRE}=1, but {_explain("cpu")}')
+            raise InstallationError(f'{REQUIRE}=1, but {_explain("cpu")}')
         for name, schema in SCHEMAS.items():
             registry.define(name + schema)
     for name, schema in SCHEMAS.items():
@@ -150,7 +152,7 @@ def warn_of_reference(device_type: str, index: int = 0) -> None:
         RuntimeError: ``SHARED_OPS_REQUIRE_KERNELS=1`` forbids that.
     """
     if _required():
-        raise RuntimeError(f'{REQUIRE}=1, but {_explain(device_type, index)}')
+        raise StateError(f'{REQUIRE}=1, but {_explain(device_type, index)}')
     warnings.warn(
         f'plain PyTorch, which is slower, serves on {device_type}: {_explain(device_type, index)}',
         RuntimeWarning,

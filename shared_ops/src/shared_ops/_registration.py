@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ._library import PLAIN, registry, warn_of_reference
 from ._sampling import compute_dtype
+from .errors import StateError
 
 _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU) | torch._C.DispatchKeySet(
     torch._C.DispatchKey.AutocastCUDA
@@ -91,7 +92,7 @@ def register(
         return tuple(results)
 
     def refuse(ctx: Any, *gradients: Tensor) -> None:
-        raise RuntimeError(f'{name} has no second derivative: differentiate it once, without create_graph')
+        raise StateError(f'{name} has no second derivative: differentiate it once, without create_graph')
 
     torch.library.register_autograd(f'shared_ops::{name}', differentiate, setup_context=setup_context)
     torch.library.register_autograd(f'shared_ops::_{name}_backward', refuse)

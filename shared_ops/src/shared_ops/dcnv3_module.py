@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ._dcnv3_checks import check_dcnv3_module
 from ._sampling import softmax_over_points
 from .dcnv3 import dcnv3
+from .errors import InputError
 
 ACTIVATIONS = {'GELU': nn.GELU, 'ReLU': nn.ReLU, 'SiLU': nn.SiLU}
 
@@ -77,7 +78,7 @@ class DCNv3(nn.Module):
             ('act_layer', act_layer, tuple(ACTIVATIONS)), ('norm_layer', norm_layer, ('LN', 'BN'))
         ):  # fmt: skip
             if choice not in choices:
-                raise ValueError(f'{name} must be one of {", ".join(choices)}, not {choice!r}')
+                raise InputError(f'{name} must be one of {", ".join(choices)}, not {choice!r}')
         self.channels = channels
         self.kernel_size = kernel_size
         self.dw_kernel_size = dw_kernel_size
@@ -134,7 +135,7 @@ class DCNv3(nn.Module):
             ValueError: ``input`` has another shape.
         """
         if input.dim() != 4 or input.shape[3] != self.channels:
-            raise ValueError(
+            raise InputError(
                 f'input must be [N, H, W, {self.channels}], channels last, the module having '
                 f'channels={self.channels}, but has shape {list(input.shape)}'
             )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ._checks import check_module_inputs, pairs
 from ._sampling import compute_dtype, level_sizes, softmax_over_points
+from .errors import InputError
 from .ms_deform_attn import LevelStarts, SpatialShapes, ms_deform_attn
 
 
@@ -52,12 +53,12 @@ class MSDeformAttn(nn.Module):
             ('d_model', d_model), ('n_levels', n_levels), ('n_heads', n_heads), ('n_points', n_points)
         ]:  # fmt: skip
             if not isinstance(number, int) or number < 1:
-                raise ValueError(f'{name} must be a positive integer, not {number!r}')
+                raise InputError(f'{name} must be a positive integer, not {number!r}')
         value_channels = int(d_model * ratio)
         if d_model % n_heads:
-            raise ValueError(f'n_heads={n_heads} must divide d_model={d_model}: choose a divisor')
+            raise InputError(f'n_heads={n_heads} must divide d_model={d_model}: choose a divisor')
         if value_channels < 1 or value_channels % n_heads:
-            raise ValueError(
+            raise InputError(
                 f'n_heads={n_heads} must divide the channels of the values, int(d_model * ratio) = {value_channels} '
                 f'with d_model={d_model} and ratio={ratio}: choose another ratio or number of heads'
             )

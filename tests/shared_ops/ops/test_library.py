@@ -90,7 +90,8 @@ def test_required_kernels_that_are_missing_are_an_error(folder: str, reason: str
     result = run_python(['-c', 'import shared_ops'], path, SHARED_OPS_REQUIRE_KERNELS='1')
     assert result.returncode == 1
     error = result.stderr.splitlines()[-1]
-    assert re.match(rf'ImportError: SHARED_OPS_REQUIRE_KERNELS=1, but .* for cpu .*{reason}', error)
+    name = r'shared_ops\.errors\.InstallationError'
+    assert re.match(rf'{name}: SHARED_OPS_REQUIRE_KERNELS=1, but .* for cpu .*{reason}', error)
     assert 'SHARED_OPS_BUILD=cpu' in error
 
 

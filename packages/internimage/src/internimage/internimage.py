@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from shared_ops import DCNv3
 from shared_ops.dcnv3_module import ACTIVATIONS
+from shared_ops.errors import InputError
 from shared_ops.openmmlab.pretrained import copy_pretrained
 from shared_ops.vit import check_image
 
@@ -99,17 +100,17 @@ class InternImage(nn.Module):
             ('drop_path_type', drop_path_type, ('linear', 'uniform')),
         ):
             if choice not in choices:
-                raise ValueError(f'{name} must be one of {", ".join(choices)}, not {choice!r}')
+                raise InputError(f'{name} must be one of {", ".join(choices)}, not {choice!r}')
         if len(groups) != len(depths):
-            raise ValueError(
+            raise InputError(
                 f'groups has {len(groups)} entries and depths has {len(depths)}; both need one for every stage'
             )
         if channels < 2 or channels % 2:
-            raise ValueError(f'channels must be even, as the stem starts with half of them, not {channels}')
+            raise InputError(f'channels must be even, as the stem starts with half of them, not {channels}')
         if not set(out_indices) <= set(range(len(depths))):
-            raise ValueError(f'out_indices={tuple(out_indices)} must be stages from 0 to {len(depths) - 1}')
+            raise InputError(f'out_indices={tuple(out_indices)} must be stages from 0 to {len(depths) - 1}')
         if init_cfg is not None and (init_cfg.get('type') != 'Pretrained' or 'checkpoint' not in init_cfg):
-            raise ValueError(f"init_cfg must be None or dict(type='Pretrained', checkpoint=...), not {dict(init_cfg)}")
+            raise InputError(f"init_cfg must be None or dict(type='Pretrained', checkpoint=...), not {dict(init_cfg)}")
         self.depths = tuple(depths)
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
@@ -247,7 +248,7 @@ def level2_block_ids(
     ids = tuple(level2_post_norm_block_ids or ())
     depth = depths[2] if len(depths) > 2 else 0
     if not ids or len(set(ids)) < len(ids) or not all(0 <= index < depth for index in ids):
-        raise ValueError(
+        raise InputError(
             f'level2_post_norm=True needs level2_post_norm_block_ids, different numbers of blocks of the third stage, '
             f'which has {depth}, but they are {level2_post_norm_block_ids}'
         )

@@ -5,6 +5,8 @@ Original: ``build_norm_layer`` of segmentation/mmseg_custom/models/backbones/int
 
 from torch import Tensor, nn
 
+from shared_ops.errors import InputError
+
 
 class ToChannelsFirst(nn.Module):
     """See ``[N, H, W, C]`` as ``[N, C, H, W]``."""
@@ -37,7 +39,7 @@ def norm(channels: int, kind: str = 'LN', *, first_before: bool = False, first_a
         ValueError: ``kind`` is neither.
     """
     if kind not in ('LN', 'BN'):
-        raise ValueError(f'norm_layer must be LN or BN, not {kind!r}')
+        raise InputError(f'norm_layer must be LN or BN, not {kind!r}')
     wants_first = kind == 'BN'
     layers: list[nn.Module] = []
     if first_before != wants_first:

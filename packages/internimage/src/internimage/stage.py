@@ -10,6 +10,7 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 
 from shared_ops import DCNv3
+from shared_ops.errors import InputError
 from shared_ops.vit import recompute
 
 from .layers import MLP, Downsample
@@ -59,7 +60,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         if res_post_norm and (post_norm or layer_scale is not None):
-            raise ValueError(
+            raise InputError(
                 f'res_post_norm=True needs post_norm=False and layer_scale=None, but they are {post_norm} and '
                 f'{layer_scale}: the original ignores it beside them'
             )

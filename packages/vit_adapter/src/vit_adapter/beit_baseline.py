@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from shared_ops.errors import InputError
 from shared_ops.openmmlab.beit_pretrained import load_beit
 from shared_ops.vit import (
     BEiTBlock,
@@ -86,9 +87,9 @@ class BEiTBaseline(nn.Module):
     ) -> None:
         super().__init__()
         if patch_size not in (16, 8):
-            raise ValueError(f'patch_size={patch_size}: maps of strides 4 to 32 are made of patches of 16 or 8 pixels')
+            raise InputError(f'patch_size={patch_size}: maps of strides 4 to 32 are made of patches of 16 or 8 pixels')
         if len(out_indices) != 4 or list(out_indices) != sorted({*out_indices} & {*range(depth)}):
-            raise ValueError(
+            raise InputError(
                 f'out_indices={out_indices} must be four block numbers from shallow to deep, below depth={depth}'
             )
         self.pretrained = pretrained

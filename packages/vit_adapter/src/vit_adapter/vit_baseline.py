@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from shared_ops.errors import InputError
 from shared_ops.openmmlab.pretrained import copy_pretrained, read_pretrained
 from shared_ops.vit import (
     Block,
@@ -82,12 +83,12 @@ class ViTBaseline(nn.Module):
     ) -> None:
         super().__init__()
         if patch_size != 16:
-            raise ValueError(f'patch_size={patch_size}: maps of strides 4 to 32 are made of patches of 16 pixels')
+            raise InputError(f'patch_size={patch_size}: maps of strides 4 to 32 are made of patches of 16 pixels')
         if embed_dim % 32:
-            raise ValueError(f'embed_dim={embed_dim} must be a multiple of 32, the number of groups of the first map')
+            raise InputError(f'embed_dim={embed_dim} must be a multiple of 32, the number of groups of the first map')
         out_indices = tuple(range(depth // 4 - 1, depth, depth // 4)) if depth >= 4 else ()
         if len(out_indices) != 4:
-            raise ValueError(f'depth={depth} has no four equal parts, one for each map; a multiple of 4 has')
+            raise InputError(f'depth={depth} has no four equal parts, one for each map; a multiple of 4 has')
         self.pretrained = pretrained
         self.in_chans = in_chans
         self.embed_dim = embed_dim

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from shared_ops.errors import InputError
 from shared_ops.vit import DeformInputs, TrunkBlock
 
 from .cti import CTIToC, CTIToV, ExtraCTI, add_tokens
@@ -212,5 +213,5 @@ def _per_interaction(name: str, setting: bool | Sequence[bool], number: int) -> 
     if not isinstance(setting, list | tuple):
         return [bool(setting)] * number
     if len(setting) != number:
-        raise ValueError(f'{name} has {len(setting)} entries, but interaction_indexes has {number}')
+        raise InputError(f'{name} has {len(setting)} entries, but interaction_indexes has {number}')
     return list(setting)

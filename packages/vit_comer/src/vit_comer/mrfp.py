@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from shared_ops.errors import InputError
 from shared_ops.vit import map_to_tokens, recompute, split_levels
 
 
@@ -30,7 +31,7 @@ class MultiDWConv(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         if dim < 2 or dim % 2:
-            raise ValueError(
+            raise InputError(
                 f'the two convolutions of MRFP share its hidden channels by halves, but there are {dim}; choose a '
                 'dim_ratio that makes int(embed_dim * dim_ratio) even'
             )

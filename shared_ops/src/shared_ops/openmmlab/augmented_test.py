@@ -12,6 +12,8 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..errors import InputError
+
 
 @MODELS.register_module()
 class RunningMeanTTAModel(BaseTTAModel):  # type: ignore[misc]
@@ -81,7 +83,7 @@ class AugmentedTestLoop(TestLoop):  # type: ignore[misc]
     ) -> None:
         missing = [key for key in ('tta_pipeline', 'tta_model') if key not in runner.cfg]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f'test_cfg.type is {type(self).__name__}, but the config has no {" and no ".join(missing)}; add it, or '
                 f'test a single view with test_cfg.type=TestLoop'
             )

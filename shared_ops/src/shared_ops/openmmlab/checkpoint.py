@@ -18,6 +18,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
+from ..errors import InputError, MissingFileError
 from .messages import first_line
 from .zoo.addresses import file_name
 from .zoo.checkpoints import fetch
@@ -85,33 +86,33 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
         advice = (
             '; python -m PACKAGE download CONFIG --pretrained fetches it' if path.parent.name == 'pretrained' else ''
         )
-        raise FileNotFoundError(f'checkpoint {path} {what}; name a file{advice}')
+        raise MissingFileError(f'checkpoint {path} {what}; name a file{advice}')
     with path.open('rb') as file:
         start = file.read(512).lstrip().lower()
     if not start:
-        raise ValueError(f'checkpoint {path} is empty; download it again')
+        raise InputError(f'checkpoint {path} is empty; download it again')
     if start.startswith((b'<!doctype', b'<html', b'<?xml')):
-        raise ValueError(f'checkpoint {path} is a web page, not a checkpoint; download the file behind the page')
+        raise InputError(f'checkpoint {path} is a web page, not a checkpoint; download the file behind the page')
     if start.startswith(b'version https://git-lfs'):
-        raise ValueError(f'checkpoint {path} is a pointer of Git LFS, not the file itself; run: git lfs pull')
+        raise InputError(f'checkpoint {path} is a pointer of Git LFS, not the file itself; run: git lfs pull')
     _refuse_packed(path)
     try:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         if re.search(_ASKS_FOR_CODE, str(error)):
-            raise ValueError(
+            raise InputError(
                 f'checkpoint {path} holds more than tensors and plain values, and reading it would run code; it was '
                 f'refused. Save its weights alone, torch.save(model.state_dict(), ...), where you trust it. '
                 f'PyTorch says: {first_line(error, _ASKS_FOR_CODE)}'
             ) from error
-        raise ValueError(
+        raise InputError(
             f'checkpoint {path} is not a file of PyTorch, or is damaged: {first_line(error, _ASKS_FOR_CODE)}'
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         if re.search(_NOT_THE_FILES_FAULT, str(error)):
             raise
-        raise ValueError(
+        raise InputError(
             f'checkpoint {path} ({path.stat().st_size} bytes) is truncated or damaged: {first_line(error)}; '
             f'download it again'
         ) from error
@@ -124,7 +125,7 @@ def _refuse_packed(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     if not any(Path(name).name in ('data.pkl', 'constants.pkl') for name in names):
-        raise ValueError(
+        raise InputError(
             f'checkpoint {path} is an archive that holds {", ".join(names[:3])}; unpack it and name the file in it'
         )
 
@@ -145,14 +146,14 @@ def as_checkpoint(content: Any, source: str) -> dict[str, Any]:
         ['weight']
     """
     if not isinstance(content, dict):
-        raise ValueError(
+        raise InputError(
             f'checkpoint {source} holds a {type(content).__name__}, not a dict of tensors; '
             f'save model.state_dict() instead'
         )
     wrapper = next((key for key in WEIGHTS if isinstance(content.get(key), dict)), None)
     weights = content if wrapper is None else content[wrapper]
     if not any(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise ValueError(f'checkpoint {source} holds no weights; its keys are {sorted(map(str, weights))[:10]}')
+        raise InputError(f'checkpoint {source} holds no weights; its keys are {sorted(map(str, weights))[:10]}')
 
     metadata = dict(getattr(weights, '_metadata', {}))
     if all(key.startswith('module.') for key in weights):  # saved from a model in (Distributed)DataParallel

@@ -10,6 +10,8 @@ from pathlib import Path
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
 
+from ..errors import FileError
+
 # The name under which MMEngine knows the backend.
 WHOLE_FILES = 'shared_ops_whole_files'
 _UNFINISHED = '.unfinished'
@@ -44,7 +46,7 @@ class WholeFileBackend(LocalBackend):  # type: ignore[misc]
             unfinished.replace(path)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
-            raise OSError(
+            raise FileError(
                 error.errno,
                 f'{path} ({len(obj) / 1e6:.0f} MB) was not written: {os.strerror(error.errno or 0)}. Earlier '
                 f'checkpoints are untouched; make room and go on with --resume',

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
+from ..errors import StateError
+
 NAME = 'mmcv._ext'
 
 
@@ -22,7 +24,7 @@ class _StandIn(ModuleType):
             raise AttributeError(f'{NAME} has no {name}')
 
         def missing(*_: Any, **__: Any) -> NoReturn:
-            raise RuntimeError(
+            raise StateError(
                 f"MMCV's operator {name} was called, but this installation of MMCV has no compiled operators; "
                 f'install a compiled mmcv, or use a model that does not need {name}'
             )

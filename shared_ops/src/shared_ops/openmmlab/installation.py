@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
+from ..errors import InstallationError
+
 # import name: (distribution of the maintained line, distributions of OpenMMLab's own releases)
 LINES = {
     'mmengine': ('onedl-mmengine', ('mmengine', 'mmengine-lite')),
@@ -25,14 +27,14 @@ def check_installation() -> None:
     for name, (maintained, originals) in LINES.items():
         found = _installed((maintained, *originals))
         if not found and name in NEEDED:
-            raise ImportError(f'{name} is not installed; install the maintained line with: {INSTALL}')
+            raise InstallationError(f'{name} is not installed; install the maintained line with: {INSTALL}')
         if len(found) > 1:
             doubled.append(found)
     if doubled:
         names = [name for found in doubled for name in found]
         listing = '; '.join(' over '.join(f'{n} {v}' for n, v in found.items()) for found in doubled)
         wanted = ' '.join(found_name for found_name in names if found_name.startswith('onedl-')) or names[0]
-        raise ImportError(
+        raise InstallationError(
             f'two lines of OpenMMLab are installed over each other: {listing}. They share their folders, so files of '
             f'both are mixed. Keep one: pip uninstall -y {" ".join(names)}, then pip install {wanted}'
         )

@@ -6,6 +6,8 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
+from ..errors import InputError
+
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
@@ -28,7 +30,7 @@ class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type:
             ValueError: ``paramwise_cfg`` has other entries, or a parameter lies outside of ``num_layers``.
         """
         if set(self.paramwise_cfg) != {'num_layers', 'layer_decay_rate'}:
-            raise ValueError(
+            raise InputError(
                 f'paramwise_cfg has {sorted(self.paramwise_cfg)}, but this constructor takes num_layers and '
                 f'layer_decay_rate'
             )
@@ -63,7 +65,7 @@ class LayerIdDecayOptimizerConstructor(DefaultOptimWrapperConstructor):  # type:
         if layer_id is None:
             return num_layers - 1
         if not 0 <= layer_id < num_layers:
-            raise ValueError(
+            raise InputError(
                 f'{name} belongs to layer {layer_id}, but paramwise_cfg has num_layers={num_layers - 2}; '
                 f"num_layers must be the depth of the model's trunk"
             )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError, MissingFileError, StateError
 from .checkpoint import load_from_file, load_from_web
 from .zoo.addresses import is_address
 from .zoo.errors import DownloadError
@@ -46,7 +47,7 @@ def read_pretrained(source: str, otherwise: str = _OTHERWISE) -> Mapping[str, Te
         folder = PUBLISHED_IN.get(path.name)
         command = 'python -m PACKAGE download CONFIG --pretrained'
         advice = f'download {folder}{path.name} to {path} ({command} does)' if folder else 'name a file that does'
-        raise FileNotFoundError(f'pretrained weights {source} do not exist; {advice}, or {otherwise}')
+        raise MissingFileError(f'pretrained weights {source} do not exist; {advice}, or {otherwise}')
     if path.suffix == '.npz':
         return _read_augreg(path)
     return _state_dict(load_from_file(source))
@@ -83,7 +84,7 @@ def copy_pretrained(
     ]
     if misfits:
         more = f', and {len(misfits) - 20} more' if len(misfits) > 20 else ''
-        raise RuntimeError(
+        raise StateError(
             f'pretrained weights {source} do not fit {type(module).__name__}: {", ".join(misfits[:20])}{more}. The '
             f"model's {advice}"
         )
@@ -103,11 +104,11 @@ def _read_timm(name: str) -> Mapping[str, Tensor]:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f'did you mean {" or ".join(near)}?' if near else 'timm.list_models() lists them'
-        raise ValueError(f'pretrained is {TIMM}{name}, but timm has no model {name}; {hint}')
+        raise InputError(f'pretrained is {TIMM}{name}, but timm has no model {name}; {hint}')
     try:
         weights: Mapping[str, Tensor] = timm.create_model(name, pretrained=True, num_classes=0).state_dict()
     except Exception as error:  # what a failed download raises depends on the hub behind it
-        raise RuntimeError(
+        raise StateError(
             f"timm's weights of {name} could not be had ({type(error).__name__}: {error}); check the connection, or "
             f'name a file'
         ) from error
@@ -122,10 +123,10 @@ def _read_augreg(path: Path) -> Mapping[str, Tensor]:
         with np.load(path) as arrays:
             shapes = {name: arrays[name].shape for name in arrays.files}
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f'pretrained weights {path} cannot be read as a NumPy archive: {error}') from error
+        raise InputError(f'pretrained weights {path} cannot be read as a NumPy archive: {error}') from error
     query = 'Transformer/encoderblock_0/MultiHeadDotProductAttention_1/query/kernel'
     if query not in shapes or 'embedding/kernel' not in shapes:
-        raise ValueError(f'pretrained weights {path} are no vision transformer of AugReg; arrays: {sorted(shapes)[:5]}')
+        raise InputError(f'pretrained weights {path} are no vision transformer of AugReg; arrays: {sorted(shapes)[:5]}')
     patch_size = shapes['embedding/kernel'][0]
     grid = round((shapes['Transformer/posembed_input/pos_embedding'][1] - 1) ** 0.5)
     classifier = VisionTransformer(

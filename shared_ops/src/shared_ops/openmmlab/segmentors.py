@@ -11,6 +11,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from torch import nn
 
+from ..errors import StateError
 from .checkpoint import SOURCE
 from .checkpoint_hook import HEADS_MAY_DIFFER
 
@@ -87,7 +88,7 @@ def _report_misfits(model: CheckedEncoderDecoder, incompatible_keys: Any) -> Non
     if metadata.get(HEADS_MAY_DIFFER):
         fatal = {kind: [key for key in keys if key.startswith('backbone.')] for kind, keys in misfits.items()}
     if any(fatal.values()):
-        raise RuntimeError(
+        raise StateError(
             f'checkpoint {metadata[SOURCE]} does not fit this model ({_describe(model)}):\n{_listing(fatal)}\n'
             f'Use the checkpoint that was made with this config, or the config that it was made with.'
         )

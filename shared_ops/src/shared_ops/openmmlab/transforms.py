@@ -7,6 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Resize
 from mmseg.registry import TRANSFORMS
 
+from ..errors import InputError
+
 # Cityscapes' classes in order, and which of the 66 ids of Mapillary Vistas 1.2 become each of them.
 MAPILLARY_IDS = {
     'road': (13, 24, 41),
@@ -56,7 +58,7 @@ class SETRResize(Resize):  # type: ignore[misc]
         setr_multi_scale: bool = True,
     ) -> None:
         if not (keep_ratio and setr_multi_scale):
-            raise ValueError(
+            raise InputError(
                 f'keep_ratio and setr_multi_scale are {keep_ratio} and {setr_multi_scale}, but this transform keeps '
                 f'the ratio and the size of the crop; use Resize'
             )

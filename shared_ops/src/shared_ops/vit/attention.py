@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .windows import cut_windows, join_windows
 
 
@@ -41,7 +42,7 @@ def check_heads(dim: int, num_heads: int) -> None:
         ValueError: ``num_heads`` does not divide ``dim``.
     """
     if dim % num_heads:
-        raise ValueError(f'num_heads={num_heads} must divide the embedding dimension, which is {dim}')
+        raise InputError(f'num_heads={num_heads} must divide the embedding dimension, which is {dim}')
 
 
 def check_window_size(window_size: object) -> None:
@@ -51,7 +52,7 @@ def check_window_size(window_size: object) -> None:
         ValueError: ``window_size`` is not a positive integer.
     """
     if not isinstance(window_size, int) or window_size < 1:
-        raise ValueError(f'window_size must be a positive number of tokens, not {window_size!r}')
+        raise InputError(f'window_size must be a positive number of tokens, not {window_size!r}')
 
 
 class Attention(nn.Module):

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import InputError
+
 STRIDES = (4, 8, 16, 32)
 
 
@@ -18,19 +20,19 @@ def check_image(image: Tensor, in_chans: int) -> None:
         ValueError: another number of dimensions or channels, no pixels, or integer pixels.
     """
     if image.dim() != 4:
-        raise ValueError(
+        raise InputError(
             f'image must be [N, {in_chans}, H, W], but has shape {list(image.shape)}; '
             'add a batch dimension with image[None] where it is missing'
         )
     if image.shape[1] != in_chans:
-        raise ValueError(
+        raise InputError(
             f'image has {image.shape[1]} channels, but the model was built with in_chans={in_chans}; '
             'images are channels first: [N, C, H, W]'
         )
     if not image.is_floating_point():
-        raise ValueError(f'image is {image.dtype}, but must be floating point: normalize it first')
+        raise InputError(f'image is {image.dtype}, but must be floating point: normalize it first')
     if image.shape[2] < 1 or image.shape[3] < 1:
-        raise ValueError(f'image has no pixels: its shape is {list(image.shape)}')
+        raise InputError(f'image has no pixels: its shape is {list(image.shape)}')
 
 
 def pad_to_multiple(image: Tensor, divisor: int = 32) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .inputs import map_to_tokens
 
 
@@ -15,7 +16,7 @@ def patch_grid(img_size: int | Sequence[int], patch_size: int) -> tuple[int, int
     """
     height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
     if min(height, width) < patch_size:
-        raise ValueError(f'img_size={img_size} has no room for a patch of patch_size={patch_size} pixels')
+        raise InputError(f'img_size={img_size} has no room for a patch of patch_size={patch_size} pixels')
     return height // patch_size, width // patch_size
 
 

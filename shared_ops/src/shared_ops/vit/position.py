@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import InputError
 from .inputs import map_to_tokens, tokens_to_map
 
 
@@ -26,7 +27,7 @@ def resize_position_embedding(position_embedding: Tensor, grid: tuple[int, int],
         torch.Size([1, 1280, 8])
     """
     if position_embedding.shape[1] != grid[0] * grid[1]:
-        raise ValueError(
+        raise InputError(
             f'position_embedding has {position_embedding.shape[1]} rows, but a grid of {grid[0]}x{grid[1]} patches '
             f'needs {grid[0] * grid[1]}; img_size and pretrain_size must be the size of the pretraining images'
         )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from ..errors import InputError
+
 Setting = TypeVar('Setting')
 
 
@@ -11,7 +13,7 @@ def _per_block(name: str, setting: Setting | Sequence[Setting], depth: int) -> l
     if not isinstance(setting, list | tuple):
         return [setting] * depth  # type: ignore[list-item]
     if len(setting) != depth:
-        raise ValueError(f'{name} has {len(setting)} entries, but the trunk has depth={depth} blocks')
+        raise InputError(f'{name} has {len(setting)} entries, but the trunk has depth={depth} blocks')
     return list(setting)
 
 
@@ -36,7 +38,7 @@ def window_sizes(
     sizes = _per_block('window_size', window_size, depth)
     for index in range(depth):
         if windowed[index] and sizes[index] is None:
-            raise ValueError(f'block {index} has window_attn=True, but window_size=None')
+            raise InputError(f'block {index} has window_attn=True, but window_size=None')
     return [size if attends_in_windows else None for attends_in_windows, size in zip(windowed, sizes)]
 
 
@@ -58,7 +60,7 @@ def block_ranges(interaction_indexes: Sequence[Sequence[int]], depth: int) -> li
     stops = [part.stop for part in ranges]
     in_order = all(part.start == start < part.stop for part, start in zip(ranges, [0, *stops]))
     if not ranges or not in_order or stops[-1] > depth:
-        raise ValueError(
+        raise InputError(
             f'interaction_indexes={interaction_indexes} must be pairs [first, last] of block numbers that follow one '
             f'another from 0 and stay below depth={depth}, for example [[0, 2], [3, 5], [6, 8], [9, 11]]'
         )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .inputs import split_levels, tokens_to_map
 from .pyramid import FeaturePyramid
 from .reference_points import deform_inputs
@@ -56,13 +57,13 @@ class TwoBranches(FeaturePyramid):
     ) -> None:
         super().__init__(embed_dim)
         if patch_size != 16 or in_chans != 3:
-            raise ValueError(
+            raise InputError(
                 f'patch_size={patch_size}, in_chans={in_chans}: the spatial prior module makes maps of strides 4 to 32 '
                 'from 3 channels, which fit patch_size=16 and in_chans=3 only'
             )
         self.block_ranges = block_ranges(interaction_indexes, depth)
         if add_vit_feature and len(interaction_indexes) != 4:
-            raise ValueError(
+            raise InputError(
                 f'add_vit_feature=True needs 4 interactions, one per map, but interaction_indexes has '
                 f'{len(interaction_indexes)}; set add_vit_feature=False'
             )

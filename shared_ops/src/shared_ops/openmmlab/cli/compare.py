@@ -16,6 +16,7 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 from rich.console import Console
 
+from ...errors import FileError, InputError
 from ..inference.classes import Classes
 from ..inference.comparison_sheet import ModelResult, disagreement, draw_comparison
 from ..inference.ground_truth import read_ground_truth, score
@@ -63,8 +64,8 @@ def compare(picture: Path, candidates: Sequence[Candidate], out: Path, *, labels
     _check_out(out, inputs)
     try:
         content = read_picture(picture)
-    except ValueError as error:
-        raise ValueError(f'{picture}: {error}') from error
+    except InputError as error:
+        raise InputError(f'{picture}: {error}') from error
 
     results: list[ModelResult] = []
     classes: Classes | None = None
@@ -80,7 +81,7 @@ def compare(picture: Path, candidates: Sequence[Candidate], out: Path, *, labels
                     number = len(classes.names)
                     truth = read_ground_truth(labels, candidate.config, content.shape[:2], number)
             elif list(segmenter.classes.names) != list(classes.names):
-                raise ValueError(_different(candidates[0].name, classes, candidate.name, segmenter.classes))
+                raise InputError(_different(candidates[0].name, classes, candidate.name, segmenter.classes))
             found, seconds = _segment(segmenter, content, lambda: progress.advance(bar))
             reached = None if truth is None else score(found, truth, len(classes.names))
             results.append(ModelResult(candidate.name, found, seconds, reached))
@@ -104,20 +105,20 @@ def _check_inputs(inputs: Sequence[Path]) -> None:
             with path.open('rb'):
                 pass
         except OSError as error:
-            raise OSError(f'{path} cannot be read: {error.strerror}; name an image file') from error
+            raise FileError(f'{path} cannot be read: {error.strerror}; name an image file') from error
 
 
 def _check_out(out: Path, inputs: Sequence[Path]) -> None:
     if out.suffix.lower() != '.png':
-        raise ValueError(f'--out {out} has to end in .png')
+        raise InputError(f'--out {out} has to end in .png')
     if os.path.realpath(out) in map(os.path.realpath, inputs):
-        raise ValueError(f'--out {out} is one of the inputs, and the sheet would replace it; name another file')
+        raise InputError(f'--out {out} is one of the inputs, and the sheet would replace it; name another file')
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(f'--out {out} cannot be written: {error.strerror}; name another folder') from error
+        raise FileError(f'--out {out} cannot be written: {error.strerror}; name another folder') from error
     if out.is_dir() or not os.access(out.parent, os.W_OK):
-        raise OSError(f'--out {out} cannot be written; name a file in a folder of yours')
+        raise FileError(f'--out {out} cannot be written; name a file in a folder of yours')
 
 
 def _segment(

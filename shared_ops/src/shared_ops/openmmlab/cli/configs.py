@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from ...errors import InputError
+
 
 class Configs:
     """The configs of one package.
@@ -39,9 +41,9 @@ class Configs:
         names = self.names()
         found = [each for each in names if wanted in (each, each.split('/')[1])]
         if len(found) > 1:
-            raise ValueError(f'config {name!r} is there for several data sets: say {" or ".join(found)}')
+            raise InputError(f'config {name!r} is there for several data sets: say {" or ".join(found)}')
         if not found:
-            raise ValueError(
+            raise InputError(
                 f'config {name!r} is neither a config of {self.package} nor a file.{self._suggestion(wanted, names)}'
                 f' `python -m {self.package} ls` lists all'
             )

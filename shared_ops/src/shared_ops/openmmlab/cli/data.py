@@ -9,6 +9,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...errors import MissingFileError
+
 
 def check_data(config: Config, loader: str) -> None:
     """Check that the folders of a data loader exist, before a model is built for them.
@@ -61,7 +63,7 @@ def _check_folders(loader: str, key: str, dataset: dict[str, Any]) -> None:
             continue
         folder = Path(root, prefix)
         if not folder.is_dir():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{loader}: {dataset.get("type")} expects {name} in {folder}, but {_what_is_there(folder)}. Put the '
                 f'data or a link to it there, or say where it is: --cfg-options {key}.data_root=FOLDER'
             )

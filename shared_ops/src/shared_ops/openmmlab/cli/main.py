@@ -7,9 +7,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from ...errors import UserError
+from ..inference.device import is_out_of_memory
 from .commands import COMMANDS, tools
 from .configs import Configs
-from .errors import is_bad_input
 
 
 def main(package: str, argv: Sequence[str] | None = None) -> int:
@@ -36,11 +37,18 @@ def main(package: str, argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f'python -m {package}: interrupted', file=sys.stderr)
         return 130  # as shells count it
-    except Exception as error:
-        if not is_bad_input(error):
-            raise
+    except UserError as error:
         print(f'python -m {package}: error: {error}', file=sys.stderr)
         return 2
+    except Exception as error:
+        if not is_out_of_memory(error):
+            print(
+                f'python -m {package}: unexpected error. If your config and data are right, it is a bug of {package} '
+                f'{module.__version__}: report it where you got {package}, with the trace below and what '
+                f'`python -m shared_ops` prints.',
+                file=sys.stderr,
+            )
+        raise
 
 
 def _parser(package: str, version: str) -> argparse.ArgumentParser:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ...errors import InputError
+
 # Options of the originals' train.py and test.py that MMSegmentation 1.x does not have.
 OPTIONS = {
     'train': {
@@ -69,7 +71,7 @@ def refuse_old_options(command: str, arguments: Sequence[str]) -> None:
     found = [option for option in dict.fromkeys(given) if option in known]
     if found:
         listing = '; '.join(f'instead of {option} use {known[option]}' for option in found)
-        raise ValueError(f'{command} has no {", ".join(found)}, an option of MMSegmentation 0.x: {listing}')
+        raise InputError(f'{command} has no {", ".join(found)}, an option of MMSegmentation 0.x: {listing}')
 
 
 def refuse_old_config(config: Config, path: Path) -> None:
@@ -85,7 +87,7 @@ def refuse_old_config(config: Config, path: Path) -> None:
     found = [name for name in SETTINGS if name in config]
     if found and not {'optim_wrapper', 'test_dataloader'} & set(config):
         listing = '; '.join(f'{name} became {SETTINGS[name]}' for name in found)
-        raise ValueError(
+        raise InputError(
             f'config {path} is one of MMSegmentation 0.x: {listing}. Take the config of the same name that `ls` lists, '
             f'or change these settings'
         )

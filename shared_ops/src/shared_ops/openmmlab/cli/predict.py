@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from ...errors import FileError, InputError
 from ..inference.batches import Batches, reason
 from ..inference.images import find_images
 from ..inference.pictures import read_picture
@@ -63,9 +64,9 @@ def predict(
         KeyboardInterrupt: the user has enough; what was done is there, and was reported.
     """
     if not 0 <= wanted.opacity <= 1:
-        raise ValueError(f'opacity is {wanted.opacity}; it goes from 0 (the picture alone) to 1 (the colours alone)')
+        raise InputError(f'opacity is {wanted.opacity}; it goes from 0 (the picture alone) to 1 (the colours alone)')
     if batch < 1:
-        raise ValueError(f'batch is {batch}; at least 1 picture goes through the model at a time')
+        raise InputError(f'batch is {batch}; at least 1 picture goes through the model at a time')
     tasks = plan(find_images(images, except_below=wanted.folder), wanted)
     prepare_folder(wanted)
     left = [task for task in tasks if not (skip_existing and all(path.exists() for path in task.files))]
@@ -121,7 +122,7 @@ def _segment_pictures(
                 outcome.problems.append((task.source, reason(error)))
                 # hours of work would go the same way
                 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise OSError(
+                    raise FileError(
                         f'--out {wanted.folder} has no space left: make room; --skip-existing goes on from here'
                     ) from error
         if batches.size < size:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from ...errors import InstallationError
+
 BACKEND = 'TensorboardVisBackend'
 
 
@@ -19,7 +21,7 @@ def with_tensorboard(path: Path, folder: Path) -> Path:
         ImportError: TensorBoard is not installed.
     """
     if importlib.util.find_spec('tensorboard') is None:
-        raise ImportError('--tensorboard needs the package tensorboard: pip install tensorboard')
+        raise InstallationError('--tensorboard needs the package tensorboard: pip install tensorboard')
     written = folder / path.name
     written.write_text(
         f'_base_ = {path.absolute().as_posix()!r}\n'

@@ -15,6 +15,7 @@ import mmseg
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
+from ...errors import InputError, MissingFileError
 from ..distributed import cpu_process_group, wrapper_options
 from ..zoo.archives import CHECKPOINTS
 from ..zoo.checkpoints import checkpoint_of
@@ -58,7 +59,7 @@ def run_tool(command: str, arguments: Sequence[str], configs: Configs) -> int:
         _run(tool, [program, '--help'])
         return 0
     if arguments[0].startswith('-'):
-        raise ValueError(f'{command} needs the config first, but got {arguments[0]!r}: {program} CONFIG [options]')
+        raise InputError(f'{command} needs the config first, but got {arguments[0]!r}: {program} CONFIG [options]')
 
     name, rest = arguments[0], arguments[1:]
     path = configs.find(name)
@@ -112,7 +113,7 @@ def _check_start(config: Config, package: str, name: str, *, resume: bool) -> No
         if resume and source == config.load_from:  # the resumed checkpoint takes its place
             continue
         if published_address(Path(source).name, package):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{source}, which the training starts from, does not exist; `python -m {package} download {name} '
                 f'--pretrained` fetches it. --cfg-options model.pretrained=None load_from=None starts from random '
                 f'numbers'
@@ -133,7 +134,7 @@ def _tools_folder() -> Path:
     for folder in candidates:
         if (folder / 'train.py').is_file():
             return folder
-    raise FileNotFoundError(
+    raise MissingFileError(
         f'the tools of MMSegmentation are in none of {", ".join(map(str, candidates))}; install it anew'
     )
 
@@ -153,7 +154,7 @@ def _check_precision(options: argparse.Namespace, config: Config) -> None:
         return
     if options.amp or config.optim_wrapper.type == 'AmpOptimWrapper':
         source = '--amp was given' if options.amp else "the config's optim_wrapper is AmpOptimWrapper"
-        raise ValueError(
+        raise InputError(
             f'{source}, but MMEngine trains in mixed precision on a GPU only and this machine has none; train '
             f'without it, or in bfloat16: --cfg-options optim_wrapper.type=Bfloat16OptimWrapper'
         )
@@ -162,7 +163,7 @@ def _check_precision(options: argparse.Namespace, config: Config) -> None:
 def _check_launcher(launcher: str, program: str) -> None:
     processes = int(os.environ.get('WORLD_SIZE', '1'))
     if processes > 1 and launcher == 'none' and 'TORCHELASTIC_RUN_ID' in os.environ:
-        raise ValueError(
+        raise InputError(
             f'torchrun started {processes} processes, but --launcher is none, so that each would do all of the work; '
             f'say: {program} CONFIG --launcher pytorch'
         )

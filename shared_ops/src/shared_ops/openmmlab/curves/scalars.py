@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...errors import InputError, MissingFileError
+
 
 @dataclass(frozen=True)
 class Series:
@@ -55,7 +57,7 @@ def read_run(folder: Path) -> Run:
     """
     files = sorted(folder.glob('*/vis_data/scalars.json')) or sorted(folder.glob('vis_data/scalars.json'))
     if not files:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{folder} holds no log of a training (TIME/vis_data/scalars.json); name the folder that training wrote '
             f'into, such as work_dirs/my_config'
         )
@@ -72,7 +74,7 @@ def read_run(folder: Path) -> Run:
             # validations carry no loss; their step is the iteration after which they came
             (training if 'loss' in record else validation)[int(record['step'])] = record
     if not training:
-        raise ValueError(f'{files[-1]} holds no losses yet; MMEngine logs every 50 iterations (default_hooks.logger)')
+        raise InputError(f'{files[-1]} holds no losses yet; MMEngine logs every 50 iterations (default_hooks.logger)')
     names = dict.fromkeys(key for record in validation.values() for key in record if key.startswith('m'))
     return Run(
         name=folder.resolve().name,

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from string import Template
 
+from ...errors import InputError
 from .scenes import CLASSES, PALETTE, SIZE
 
 # Base config, and what makes its model small enough for a few minutes on two CPU cores, by package.
@@ -116,7 +117,7 @@ def check_package(package: str) -> None:
     """
     if package not in MODELS:
         commands = ' or '.join(f'python -m {name} demo' for name in MODELS)
-        raise ValueError(f'{package} has no demo; run {commands}')
+        raise InputError(f'{package} has no demo; run {commands}')
 
 
 def write_config(package: str, path: Path, *, seed: int, iterations: int, train_scenes: int) -> None:

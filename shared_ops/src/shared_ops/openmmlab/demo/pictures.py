@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ...errors import FileError
 from .progress import Curves
 from .scenes import CLASSES, PALETTE, Image
 
@@ -29,7 +30,7 @@ def write_overlay(path: Path, picture: Image, truth: Image, prediction: Image) -
     row = np.concatenate([picture, overlay(picture, truth), overlay(picture, prediction)], axis=1)
     row = cv2.resize(row, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     if not cv2.imwrite(os.fspath(path), cv2.cvtColor(row, cv2.COLOR_RGB2BGR)):
-        raise OSError(f'{path} could not be written')
+        raise FileError(f'{path} could not be written')
 
 
 def draw_sheet(path: Path, scenes: list[tuple[Image, Image, Image]], title: str) -> None:

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from rich.console import Console
 
+from ...errors import FileError, InputError
 from .color_classifier import color_baseline
 from .config import check_package, write_config
 from .pictures import draw_curves, draw_sheet, write_overlay
@@ -47,7 +48,7 @@ def run(
         OSError: ``out_dir`` cannot be written.
     """
     if iterations < 1:
-        raise ValueError(f'iterations is {iterations}; at least 1 is needed')
+        raise InputError(f'iterations is {iterations}; at least 1 is needed')
     check_package(package)
     started = time.monotonic()
     console = Console(highlight=False, soft_wrap=True)
@@ -98,13 +99,13 @@ def run(
 def _prepare_folder(out_dir: Path) -> Path:
     out_dir = Path(out_dir).absolute()
     if out_dir.exists() and not out_dir.is_dir():
-        raise NotADirectoryError(f'out_dir {out_dir} is a file; name a folder')
+        raise FileError(f'out_dir {out_dir} is a file; name a folder')
     if out_dir.is_dir() and any(out_dir.iterdir()) and not (out_dir / _CONFIG).exists():
-        raise ValueError(f'out_dir {out_dir} holds files that no demo wrote; name a new or an empty folder')
+        raise InputError(f'out_dir {out_dir} holds files that no demo wrote; name a new or an empty folder')
     try:
         (out_dir / 'overlays').mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise type(error)(f'out_dir {out_dir} cannot be written: {error.strerror}') from error
+        raise FileError(f'out_dir {out_dir} cannot be written: {error.strerror}') from error
     return out_dir
 
 

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import FileError
+
 Image = NDArray[np.uint8]
 Map = NDArray[np.float64]
 
@@ -88,7 +90,7 @@ def read_data_set(folder: Path, split: str) -> list[tuple[Image, Image]]:
 
 def _write(path: Path, array: Image, options: list[int]) -> None:
     if not cv2.imwrite(os.fspath(path), array, options):
-        raise OSError(f'{path} could not be written')
+        raise FileError(f'{path} could not be written')
 
 
 def _draw_regions(rng: np.random.RandomState, size: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...errors import InputError, UserError
 from ..messages import first_line
 from .device import is_out_of_memory
 from .segmenter import Segmentation, Segmenter
@@ -34,7 +35,7 @@ class Batches:
 
     def __init__(self, segmenter: Segmenter, size: int, *, logits: bool = False) -> None:
         if size < 1:
-            raise ValueError(f'batch is {size}; at least 1 picture goes through the model at a time')
+            raise InputError(f'batch is {size}; at least 1 picture goes through the model at a time')
         self.size = size
         self._segmenter = segmenter
         self._logits = logits
@@ -62,5 +63,5 @@ class Batches:
 
 def reason(error: Exception) -> str:
     """Say in a line what is wrong with a picture."""
-    kind = '' if isinstance(error, ValueError) else f'{type(error).__name__}: '
+    kind = '' if isinstance(error, UserError) else f'{type(error).__name__}: '
     return f'{kind}{first_line(error)}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ...errors import InputError
 from ..messages import first_line
 
 
@@ -22,7 +23,7 @@ def choose_device(name: str | None) -> torch.device:
         chosen = torch.device(name)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f'device {name!r} cannot be used here: {first_line(error)}; --device cpu can') from error
+        raise InputError(f'device {name!r} cannot be used here: {first_line(error)}; --device cpu can') from error
     return chosen
 
 
@@ -39,16 +40,16 @@ def check_precision(amp: torch.dtype | None, device: torch.device) -> None:
     if amp is None:
         return
     if amp is torch.float16:
-        raise ValueError(
+        raise InputError(
             'amp is float16, whose numbers end at 65504; beyond, a score is infinite and its pixel is lost. Use '
             'bfloat16, which has the range of float32, or float32'
         )
     if amp is not torch.bfloat16:
-        raise ValueError(f'amp is {amp}; it can be bfloat16, or None for float32')
+        raise InputError(f'amp is {amp}; it can be bfloat16, or None for float32')
     try:
         torch.autocast(device.type, amp)
     except RuntimeError as error:
-        raise ValueError(f'device {device} cannot compute in bfloat16: {first_line(error)}; use float32') from error
+        raise InputError(f'device {device} cannot compute in bfloat16: {first_line(error)}; use float32') from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

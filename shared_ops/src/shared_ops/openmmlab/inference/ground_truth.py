@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.config import Config
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from .classes import tested_on
 
 # what a label map says of pixels that do not count
@@ -51,11 +52,11 @@ def read_ground_truth(path: Path, config: Config, size: tuple[int, int], number:
     # as MMSegmentation reads them: Pillow leaves the indices of a palette alone
     labels = mmcv.imfrombytes(content, flag='unchanged', backend='pillow') if content else None
     if labels is None:
-        raise ValueError(f'label map {path} is no image')
+        raise InputError(f'label map {path} is no image')
     if labels.shape != size:
-        raise ValueError(f'label map {path} is {list(labels.shape)}; the picture needs one of {list(size)}')
+        raise InputError(f'label map {path} is {list(labels.shape)}; the picture needs one of {list(size)}')
     if labels.dtype != np.uint8:
-        raise ValueError(f'label map {path} has {labels.dtype} values; they have to be 8 bits')
+        raise InputError(f'label map {path} has {labels.dtype} values; they have to be 8 bits')
     if _zero_is_ignored(config):
         labels = np.where(labels == 0, IGNORED, labels - 1).astype(np.uint8)
         labels[labels == IGNORED - 1] = IGNORED
@@ -64,9 +65,9 @@ def read_ground_truth(path: Path, config: Config, size: tuple[int, int], number:
         labels[annotated == old] = new
     counted = labels[labels != IGNORED]
     if not counted.size:
-        raise ValueError(f'label map {path} holds no pixel of any class')
+        raise InputError(f'label map {path} holds no pixel of any class')
     if (largest := int(counted.max())) >= number:
-        raise ValueError(f'label map {path} has class {largest}, but the model tells {number} apart, from 0')
+        raise InputError(f'label map {path} has class {largest}, but the model tells {number} apart, from 0')
     return labels
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import InputError
 from .video import is_video
 
 SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.jp2', '.png', '.ppm', '.pgm', '.tif', '.tiff', '.webp'})
@@ -43,10 +44,10 @@ def find_images(arguments: Sequence[str], except_below: Path) -> list[FoundImage
     results = Path(os.path.realpath(except_below))
     for argument in arguments:
         if argument.endswith(_CHECKPOINTS):
-            raise ValueError(f'{argument} is a checkpoint, not a picture; say --checkpoint {argument}')
+            raise InputError(f'{argument} is a checkpoint, not a picture; say --checkpoint {argument}')
         images = list(_find(argument, results))
         if not images:
-            raise ValueError(f'no images at {argument!r}: {_why_none(argument, results)}')
+            raise InputError(f'no images at {argument!r}: {_why_none(argument, results)}')
         for image in images:
             found.setdefault(image.path, image)
     return list(found.values())

@@ -13,6 +13,8 @@ import mmcv
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import InputError
+
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """Read a picture as MMSegmentation does: BGR, ``[H, W, 3]``, 8 bits, turned as EXIF says, without its alpha.
@@ -23,10 +25,10 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """
     content = path.read_bytes()
     if not content:
-        raise ValueError('the file is empty')
+        raise InputError('the file is empty')
     picture: NDArray[np.uint8] | None = mmcv.imfrombytes(content)
     if picture is None:
-        raise ValueError('it is no image, or a damaged one')
+        raise InputError('it is no image, or a damaged one')
     return picture
 
 

@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from numpy.typing import NDArray
 
+from ...errors import InputError
+
 # What a pipeline makes of a picture: 'inputs' and 'data_samples', for several views each a list.
 Prepared = dict[str, Any]
 
@@ -27,11 +29,11 @@ def preparation_of(config: Config, pipeline: str) -> Callable[[NDArray[np.uint8]
         ValueError: the config has no such pipeline, or it reads no picture from a file.
     """
     if pipeline not in config:
-        raise ValueError(f'config {config.filename} has no {pipeline}, which says how a picture is prepared; add it')
+        raise InputError(f'config {config.filename} has no {pipeline}, which says how a picture is prepared; add it')
     steps = copy.deepcopy(list(config[pipeline]))
     readers = [step for step in steps if step.get('type') == 'LoadImageFromFile']
     if not readers:
-        raise ValueError(
+        raise InputError(
             f'{pipeline} of config {config.filename} has no LoadImageFromFile, in whose place a picture could be put'
         )
     readers[0]['type'] = 'LoadImageFromNDArray'

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import FileError, InputError
 from .classes import Classes
 from .images import FoundImage, output_names
 from .overlay import draw_overlay
@@ -75,9 +76,9 @@ def plan(found: Sequence[FoundImage], wanted: Wanted) -> list[Task]:
     for task in tasks:
         for path in task.files:
             if os.path.realpath(path) in inputs:
-                raise ValueError(f'{path} is one of the inputs, and its results would replace it; name another --out')
+                raise InputError(f'{path} is one of the inputs, and its results would replace it; name another --out')
         if wanted.logits and is_video(task.source):
-            raise ValueError(
+            raise InputError(
                 f'{task.source} is a video, whose scores would take the space of thousands of pictures; leave out '
                 f'--save-logits, or give the frames that matter as pictures'
             )
@@ -95,11 +96,11 @@ def prepare_folder(wanted: Wanted) -> None:
     """
     out_dir = wanted.folder
     if out_dir.exists() and not out_dir.is_dir():
-        raise NotADirectoryError(f'--out {out_dir} is a file; name a folder')
+        raise FileError(f'--out {out_dir} is a file; name a folder')
     if not (out_dir / _MEANING).exists():  # it is written before any result
         for folder in (out_dir / 'labels', out_dir / 'overlays', out_dir / 'logits'):
             if folder.is_dir() and any(folder.iterdir()):
-                raise ValueError(
+                raise InputError(
                     f'--out {out_dir} has a folder {folder.name} that is none of predict, since {_MEANING} is not '
                     f'beside it; its files could be replaced, so name another folder'
                 )
@@ -109,7 +110,7 @@ def prepare_folder(wanted: Wanted) -> None:
             with tempfile.TemporaryFile(dir=folder):
                 pass
     except OSError as error:
-        raise OSError(f'--out {out_dir} cannot be written: {error.strerror}; name another folder') from error
+        raise FileError(f'--out {out_dir} cannot be written: {error.strerror}; name another folder') from error
 
 
 def write_classes(classes: Classes, wanted: Wanted) -> None:
@@ -147,7 +148,7 @@ def _check_distinct(tasks: Sequence[Task]) -> None:
                 (makers[each] for each in (path, *path.parents) if makers.get(each, task.source) != task.source), None
             )
             if other is not None:
-                raise ValueError(
+                raise InputError(
                     f'{path} would be made of {task.source} as well as of {other}; give them to predict one after the '
                     f'other, each with an --out of its own'
                 )

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from .classes import classes_of
 from .device import check_precision, choose_device
 from .loading import load_model
@@ -108,7 +109,7 @@ class Segmenter:
         """
         for index, picture in enumerate(pictures):
             if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-                raise ValueError(
+                raise InputError(
                     f'pictures[{index}] is {picture.dtype} {list(picture.shape)}; it has to be uint8 [height, width, 3]'
                 )
         prepared = [self._prepare(picture) for picture in pictures]
@@ -134,7 +135,7 @@ class Segmenter:
 def _averaging(model: Any, config: Config) -> Any:
     """Return a model that averages several views, as ``test --tta`` does."""
     if 'tta_model' not in config:
-        raise ValueError(
+        raise InputError(
             f"config {config.filename} has no tta_model, which averages views; add tta_model=dict(type='SegTTAModel')"
         )
     settings = dict(config.tta_model)

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import FileError, InputError
+
 Frame = NDArray[np.uint8]
 
 SUFFIXES = frozenset({'.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv'})
@@ -46,10 +48,10 @@ class VideoReader:
 
     def __init__(self, path: Path) -> None:
         if path.is_file() and not path.stat().st_size:
-            raise ValueError('the file is empty')
+            raise InputError('the file is empty')
         self._capture = cv2.VideoCapture(os.fspath(path))
         if not self._capture.isOpened():
-            raise ValueError(
+            raise InputError(
                 'it is no video, is damaged, or is in a codec that OpenCV does not know; where a player shows it, '
                 '`ffmpeg -i IN -c:v libx264 OUT.mp4` makes one of it that OpenCV knows'
             )
@@ -75,7 +77,7 @@ class VideoReader:
         finally:
             self._capture.release()
         if not found:
-            raise ValueError('it holds no frame that can be read')
+            raise InputError('it holds no frame that can be read')
 
 
 def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> int:
@@ -108,7 +110,7 @@ def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> int:
                 size = frame.shape[:2]
                 writer = _open(partial, frame_rate, size)
             elif frame.shape[:2] != size:
-                raise ValueError(
+                raise InputError(
                     f'frame {number} has {frame.shape[1]}x{frame.shape[0]} pixels, those before {size[1]}x{size[0]}'
                 )
             writer.write(cv2.copyMakeBorder(frame, 0, size[0] % 2, 0, size[1] % 2, cv2.BORDER_REPLICATE))
@@ -119,7 +121,7 @@ def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> int:
     if writer is not None:
         # OpenCV says nothing where the disk is full
         if not _holds(partial, number):
-            raise OSError(f'{partial} does not hold all of its {number} frames; is there space?')
+            raise FileError(f'{partial} does not hold all of its {number} frames; is there space?')
         os.replace(partial, path)
     return number
 
@@ -142,7 +144,7 @@ def _open(path: Path, frame_rate: float, size: tuple[int, int]) -> cv2.VideoWrit
     height, width = (side + side % 2 for side in size)
     writer = cv2.VideoWriter(os.fspath(path), cv2.VideoWriter.fourcc(*codec), frame_rate, (width, height))
     if not writer.isOpened():
-        raise OSError(
+        raise FileError(
             f'OpenCV could not begin {path} ({width}x{height}, {frame_rate:g} frames per second, {codec}); is there '
             f'space, and does this OpenCV have FFmpeg (cv2.getBuildInformation())?'
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import cv2
 import numpy as np
 
+from ...errors import StateError
 from .batches import Batches
 from .classes import Classes
 from .overlay import blend, draw_legend
@@ -45,7 +46,7 @@ def segment_video(
         for frames in _batched(reader, batches):
             for number, (frame, outcome) in enumerate(zip(frames, batches.segment(frames)), first):
                 if isinstance(outcome, str):
-                    raise RuntimeError(f'frame {number}: {outcome}')
+                    raise StateError(f'frame {number}: {outcome}')
                 labels, size = outcome.labels, frame.shape[:2]
                 areas[:] += np.bincount(labels.ravel(), minlength=len(areas))
                 if task.labels is not None:

@@ -14,6 +14,7 @@ from mmseg.models.decode_heads import Mask2FormerHead
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from ...errors import InputError
 from .attention import MaskedAttention, RecomputedLayers
 from .criterion import MaskCriterion
 from .old_names import accept_old_names
@@ -85,13 +86,13 @@ class SemanticMask2FormerHead(Mask2FormerHead):  # type: ignore[misc]
             ConfigDict(copy.deepcopy(config)) for config in (pixel_decoder, transformer_decoder, loss_cls)
         )
         if pixel_decoder_cfg.get('type') not in ('mmdet.MSDeformAttnPixelDecoder', 'MSDeformAttnPixelDecoder'):
-            raise ValueError(
+            raise InputError(
                 f'pixel_decoder has the type {pixel_decoder_cfg.get("type")!r}, but must have '
                 f"'mmdet.MSDeformAttnPixelDecoder'"
             )
         class_weight = loss_cls_cfg.get('class_weight') or ()
         if len(class_weight) != num_classes + 1:
-            raise ValueError(
+            raise InputError(
                 f'loss_cls.class_weight has {len(class_weight)} entries, but must have one for '
                 f'each of the num_classes={num_classes} classes and one for "no object", such as '
                 f'[1.0] * {num_classes} + [0.1]'
@@ -250,7 +251,7 @@ class SemanticMask2FormerHead(Mask2FormerHead):  # type: ignore[misc]
         settings = {name: value for name, value in train_cfg.items() if name != 'sampler'}
         known = {'assigner', 'num_points', 'oversample_ratio', 'importance_sample_ratio'}
         if 'assigner' not in settings or not settings.keys() <= known:
-            raise ValueError(
+            raise InputError(
                 f"train_cfg has {sorted(train_cfg)}, but must have 'assigner' and may have "
                 f'{sorted(known - {"assigner"})}; give them to the segmentor or to the head'
             )

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 from mmseg.registry import MODELS
 
+from ...errors import InstallationError
+
 
 @MODELS.register_module()
 class SemanticMask2FormerHead:
@@ -20,7 +22,7 @@ class SemanticMask2FormerHead:
     """
 
     def __init__(self, **arguments: Any) -> NoReturn:
-        raise ImportError(
+        raise InstallationError(
             'Mask2Former is built on MMDetection, which is not installed. Install it with the package whose configs '
             "you use: pip install 'mmseg-vit-adapter[mask2former]', 'mmseg-vit-comer[mask2former]' or "
             "'mmseg-internimage[mask2former]'; beside OpenMMLab's own releases: pip install mmdet==3.3.0"

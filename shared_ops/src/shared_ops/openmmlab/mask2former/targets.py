@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...errors import InputError
+
 
 class MaskTargets(NamedTuple):
     """The classes of one image and where they are.
@@ -37,7 +39,7 @@ def mask_targets(label_map: Tensor, *, num_classes: int, ignore_index: int, dtyp
     labels = [label for label in torch.unique(label_map).tolist() if label != ignore_index]
     strange = [label for label in labels if not 0 <= label < num_classes]
     if strange:
-        raise ValueError(
+        raise InputError(
             f'the label map has the labels {strange}, but num_classes={num_classes} and ignore_index={ignore_index}; '
             f"set num_classes to the data set's number of classes, or map its labels (reduce_zero_label, label_map)"
         )

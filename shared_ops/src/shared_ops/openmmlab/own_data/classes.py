@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import InputError, MissingFileError
+
 _COLOR = re.compile(r'^(.*\S)\s+(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})$')
 # Label maps are read with 8 bits, and 255 marks what is ignored.
 _MOST = 255
@@ -36,7 +38,7 @@ def read_classes(path: Path) -> ClassList:
         ValueError: it holds fewer than two classes or more than 255, a name twice, or no possible colour.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'classes file {path} does not exist; write one class a line, that of value 0 first')
+        raise MissingFileError(f'classes file {path} does not exist; write one class a line, that of value 0 first')
     lines = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
     names: list[str] = []
     palette: list[list[int]] = []
@@ -44,17 +46,17 @@ def read_classes(path: Path) -> ClassList:
         match = _COLOR.match(line)
         color = [int(number) for number in match.groups()[1:]] if match else _voc_color(len(names) + 1)
         if max(color) > 255:
-            raise ValueError(f'classes file {path}: {line!r} has the colour {color}, but 255 is the largest value')
+            raise InputError(f'classes file {path}: {line!r} has the colour {color}, but 255 is the largest value')
         names.append(match.group(1) if match else line)
         palette.append(color)
     if not 2 <= len(names) <= _MOST:
-        raise ValueError(
+        raise InputError(
             f'classes file {path} holds {len(names)} classes, one a line; 2 to {_MOST} are possible (what is not to be '
             f'found, the background, is a class too, unless it is ignored)'
         )
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
-        raise ValueError(f'classes file {path} holds {", ".join(doubled)} more than once; every class needs its name')
+        raise InputError(f'classes file {path} holds {", ".join(doubled)} more than once; every class needs its name')
     return ClassList(names, palette)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ...errors import InputError
 from .classes import ClassList
 from .folders import Pairs
 
@@ -97,7 +98,7 @@ def config_text(package: str, base: Path, folder: Path, data: OwnData, plan: Pla
     crop = plan.crop or tuple(published.crop_size)
     _check_plan(plan, crop)
     if plan.batch == 1 and published.model.decode_head.type == 'UPerHead':
-        raise ValueError(
+        raise InputError(
             'batch is 1, but UPerNet normalises the mean of whole pictures over the batch, which takes 2 of them; '
             'say batch 2, or write 1 into the config if you train on several GPUs'
         )
@@ -130,9 +131,9 @@ def _check_plan(plan: Plan, crop: tuple[int, int]) -> None:
     }
     for name, number in numbers.items():
         if number is not None and not number > 0:
-            raise ValueError(f'{name} is {number}; it has to be more than 0')
+            raise InputError(f'{name} is {number}; it has to be more than 0')
     if min(crop) < 32:
-        raise ValueError(f'crop is {crop[0]} x {crop[1]} pixels; the models see patches of 32 and need at least one')
+        raise InputError(f'crop is {crop[0]} x {crop[1]} pixels; the models see patches of 32 and need at least one')
 
 
 def _base_expression(package: str, base: Path, folder: Path) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from ...errors import InputError
+
 IGNORED = 255
 
 
@@ -26,7 +28,7 @@ class OwnDataset(BaseSegDataset):  # type: ignore[misc]
     def __init__(self, ignored: Sequence[int] = (), **kwargs: Any) -> None:
         wrong = [value for value in ignored if not 0 <= value <= IGNORED]
         if wrong:
-            raise ValueError(f'ignored holds {wrong}, but label maps hold values from 0 to {IGNORED}')
+            raise InputError(f'ignored holds {wrong}, but label maps hold values from 0 to {IGNORED}')
         self.ignored = list(ignored)
         super().__init__(**kwargs)
 

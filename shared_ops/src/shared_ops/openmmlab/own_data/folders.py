@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import InputError, MissingFileError
+
 _PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 _LABEL_MAPS = ('.png', '.bmp', '.tif', '.tiff')
 
@@ -45,7 +47,7 @@ def find_pairs(pictures: Path, label_maps: Path) -> Pairs:
         key=lambda pairs: pairs.count,
     )
     if not best.count:
-        raise ValueError(
+        raise InputError(
             f'no picture in {pictures} has a label map in {label_maps}: the names, such as {images[0]} and '
             f'{labels[0]}, must begin alike and end in the same two ways throughout'
         )
@@ -55,7 +57,7 @@ def find_pairs(pictures: Path, label_maps: Path) -> Pairs:
 def _names(folder: Path, suffixes: tuple[str, ...], what: str) -> list[str]:
     """Return the names of files, relative to ``folder``, sorted."""
     if not folder.is_dir():
-        raise FileNotFoundError(f'folder {folder}, which should hold {what}, does not exist')
+        raise MissingFileError(f'folder {folder}, which should hold {what}, does not exist')
     names = [
         Path(root, file).relative_to(folder).as_posix()
         for root, _, files in os.walk(folder, followlinks=True)
@@ -63,7 +65,7 @@ def _names(folder: Path, suffixes: tuple[str, ...], what: str) -> list[str]:
         if file.lower().endswith(suffixes) and not file.startswith('.')
     ]
     if not names:
-        raise FileNotFoundError(f'folder {folder} holds no {what} ({", ".join(suffixes)})')
+        raise MissingFileError(f'folder {folder} holds no {what} ({", ".join(suffixes)})')
     return sorted(names)
 
 

@@ -36,6 +36,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from ...errors import InputError
 from ..inference.device import is_out_of_memory
 from ..inference.segmenter import Segmenter
 from ..messages import first_line
@@ -95,7 +96,7 @@ def build_app(
         async with unpacking:
             try:
                 picture = await run_in_threadpool(read_picture, content)
-            except ValueError as error:
+            except InputError as error:
                 raise HTTPException(422, str(error)) from error
             full_height, full_width = picture.shape[:2]
             picture = await run_in_threadpool(shrink, picture, about.longest_side)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ...errors import InputError
+
 # A file of a few kilobytes can say that it holds more pixels than there is memory; a camera's 100 megapixels are fine.
 _MOST_PIXELS = 120_000_000
 _BRANDS_OF_HEIC = {b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'mif1', b'msf1'}
@@ -29,16 +31,16 @@ def read_picture(content: bytes) -> NDArray[np.uint8]:
         ValueError: it is no image, a damaged one, one of a kind that is not read, or one of too many pixels.
     """
     if not content:
-        raise ValueError('The file is empty.')
+        raise InputError('The file is empty.')
     if content[4:8] == b'ftyp' and content[8:12] in _BRANDS_OF_HEIC:
-        raise ValueError('HEIC pictures are not read here. Save the picture as JPEG or PNG.')
+        raise InputError('HEIC pictures are not read here. Save the picture as JPEG or PNG.')
     _check_size(content)
     try:
         picture: NDArray[np.uint8] | None = mmcv.imfrombytes(content)
     except cv2.error:
         picture = None
     if picture is None:
-        raise ValueError('The file is an image of a kind that is not read here, or a damaged one.')
+        raise InputError('The file is an image of a kind that is not read here, or a damaged one.')
     return picture
 
 
@@ -61,12 +63,12 @@ def _check_size(content: bytes) -> None:
             with Image.open(io.BytesIO(content)) as image:
                 width, height = image.size
     except Image.DecompressionBombError as error:
-        raise ValueError(f'The picture has more than {_MOST_PIXELS // 10**6} million pixels.') from error
+        raise InputError(f'The picture has more than {_MOST_PIXELS // 10**6} million pixels.') from error
     except UnidentifiedImageError as error:
-        raise ValueError('The file is no image, or a damaged one.') from error
+        raise InputError('The file is no image, or a damaged one.') from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's readers raise about a damaged header
-        raise ValueError('The file is a damaged image.') from error
+        raise InputError('The file is a damaged image.') from error
     if width * height > _MOST_PIXELS:
-        raise ValueError(
+        raise InputError(
             f'The picture has {width} × {height} pixels; at most {_MOST_PIXELS // 10**6} million are read.'
         )

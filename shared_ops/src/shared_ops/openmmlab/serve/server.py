@@ -13,6 +13,7 @@ import uvicorn
 from numpy.typing import NDArray
 from rich.console import Console
 
+from ...errors import FileError, InputError, StateError
 from ..inference.segmenter import Segmenter
 from .app import About, build_app
 from .turns import Turns
@@ -33,11 +34,11 @@ def open_socket(host: str, port: int) -> socket.socket:
         OSError: the port is in use, or kept for others.
     """
     if not 0 <= port <= 65535:
-        raise ValueError(f'--port is {port}; it goes from 1 to 65535, or 0 for any that is free')
+        raise InputError(f'--port is {port}; it goes from 1 to 65535, or 0 for any that is free')
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise ValueError(f'--host {host!r} is no address or name that this machine knows: {error}') from error
+        raise InputError(f'--host {host!r} is no address or name that this machine knows: {error}') from error
     opened = socket.socket(family, kind)
     if os.name == 'posix':  # or the port of a server that has just ended is taken for a minute; elsewhere it means more
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -45,7 +46,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         opened.bind(address)
     except OSError as error:
         opened.close()
-        raise OSError(_why_not(error, host, port)) from error
+        raise FileError(_why_not(error, host, port)) from error
     return opened
 
 
@@ -98,7 +99,7 @@ def run(opened: socket.socket, segmenter: Segmenter, about: About) -> int:
         server.should_exit = True
         answering.join(timeout=3)
         opened.close()
-    raise RuntimeError('the server ended by itself; start it again')
+    raise StateError('the server ended by itself; start it again')
 
 
 def _address(host: str, port: int) -> str:

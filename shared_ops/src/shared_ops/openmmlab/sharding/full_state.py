@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from ...errors import InputError
+
 
 def full_state(model: nn.Module) -> dict[str, Any]:
     """Return ``model.state_dict()`` with whole tensors on the CPU; all processes have to call it.
@@ -48,7 +50,7 @@ def load_full_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[s
     saved = [number for group in state['param_groups'] for number in group['params']]
     parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
     if len(saved) != len(parameters):
-        raise ValueError(
+        raise InputError(
             f'the state is of an optimizer of {len(saved)} parameters, but this one has {len(parameters)}; resume with '
             f'the config that the checkpoint was made with'
         )

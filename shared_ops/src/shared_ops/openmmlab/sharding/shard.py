@@ -10,6 +10,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from ...errors import InputError, StateError
 from .blocks import BLOCKS, is_block
 
 _BATCH_NORMS = nn.modules.batchnorm._BatchNorm
@@ -38,13 +39,13 @@ def shard(model: nn.Module, mesh: DeviceMesh | None = None, *, param_dtype: torc
         RuntimeError: there is no process group.
     """
     if not torch.distributed.is_initialized():
-        raise RuntimeError(
+        raise StateError(
             'sharding needs a process group, and there is none: start the program with torchrun and call '
             'torch.distributed.init_process_group first'
         )
     blocks = [module for module in model.modules() if is_block(module)]
     if not blocks:
-        raise ValueError(
+        raise InputError(
             f'{type(model).__name__} has none of the blocks that are sharded one by one, {", ".join(sorted(BLOCKS))}; '
             f'use torch.distributed.fsdp.fully_shard for other models'
         )

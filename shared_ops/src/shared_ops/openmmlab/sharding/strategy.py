@@ -17,6 +17,7 @@ from mmengine.registry import STRATEGIES
 from mmengine.runner import save_checkpoint
 from torch import nn
 
+from ...errors import InputError
 from ..checkpoint_files import WHOLE_FILES, is_in_store, whole_checkpoint
 from .full_state import full_optimizer_state, full_state, load_full_optimizer_state
 from .shard import shard
@@ -42,7 +43,7 @@ class FullyShardStrategy(DDPStrategy):  # type: ignore[misc]
 
     def __init__(self, *, param_dtype: str | None = None, **kwargs: Any) -> None:
         if param_dtype not in _TYPES:
-            raise ValueError(f"param_dtype={param_dtype!r} must be 'bfloat16', 'float16' or None")
+            raise InputError(f"param_dtype={param_dtype!r} must be 'bfloat16', 'float16' or None")
         super().__init__(**kwargs)
         self.param_dtype = _TYPES[param_dtype]
 

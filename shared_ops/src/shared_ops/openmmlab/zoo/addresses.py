@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from ...errors import InputError
 from .errors import DownloadError
 
 MIRROR = 'MMSEG_MIRROR'
@@ -37,7 +38,7 @@ def file_name(address: str) -> str:
     """
     name = PurePosixPath(unquote(urlsplit(address).path)).name
     if not name or '\\' in name:
-        raise ValueError(f'address {address} does not end with the name of a file; name the file itself')
+        raise InputError(f'address {address} does not end with the name of a file; name the file itself')
     return name
 
 
@@ -67,7 +68,7 @@ def at_mirror(address: str, name: str, mirror: str | None = None, environment: M
         return address
     unknown = set(re.findall(r'{(.*?)}', mirror)) - set(PLACEHOLDERS)
     if not is_address(mirror) or not _names_a_host(mirror) or unknown:
-        raise ValueError(
+        raise InputError(
             f'{source} is {mirror}; it must begin with http:// or https:// and the name of a host, and may have '
             f'{", ".join(f"{{{each}}}" for each in PLACEHOLDERS)} in it'
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from ...errors import InputError
 from .addresses import at_mirror, check_needs_no_browser, file_name, is_browser_page
 from .archives import CHECKPOINTS, unpack_checkpoint
 from .cache import cache_folder
@@ -29,7 +30,7 @@ def checkpoint_of(package: str, name: str, *, folder: Path | None = None, mirror
     """
     model = published_model(package, name)
     if model.weights is None:
-        raise ValueError(
+        raise InputError(
             f'the authors of {model.collection} published no checkpoint of {model.name}; name one of your own'
         )
     return fetch(model.weights, _local_name(model), folder, sha256=model.sha256, mirror=mirror)

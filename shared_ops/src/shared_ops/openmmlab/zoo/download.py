@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from ...errors import InputError
 from .addresses import at_mirror, check_needs_no_browser, is_address
 from .errors import DownloadError
 from .transfer import Report, TransferBrokenError, discard, transfer
@@ -66,7 +67,7 @@ def download(
     if target.is_file():
         return target
     if not is_address(address):
-        raise ValueError(f'address {address} must begin with http:// or https://')
+        raise InputError(f'address {address} must begin with http:// or https://')
     asked = at_mirror(address, target.name, mirror)
     check_needs_no_browser(asked, str(target))
     with locked(target):

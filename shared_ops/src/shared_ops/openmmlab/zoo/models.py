@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mmengine.fileio import load
 
+from ...errors import InputError
+
 METAFILE = 'metafile.yml'
 
 
@@ -55,7 +57,7 @@ def published_model(package: str, name: str) -> PublishedModel:
     path = configs.find(name)
     models = published_models(package)
     if path.resolve().parents[1] != configs.folder.resolve() or path.stem not in models:
-        raise ValueError(
+        raise InputError(
             f'config {name} is a file of your own, for which nothing is published; name its checkpoint, or one of the '
             f'configs that `python -m {package} ls` lists'
         )

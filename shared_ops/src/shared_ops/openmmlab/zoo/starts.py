@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from ...errors import InputError
 from .addresses import file_name, is_address
 from .checkpoints import fetch
 from .models import published_models
@@ -90,7 +91,7 @@ def fetch_start_file(source: str, package: str, *, folder: Path | None = None, m
         return path
     address = published_address(path.name, package)
     if address is None:
-        raise ValueError(f'{source} is not there, and is no file that was published; bring it there yourself')
+        raise InputError(f'{source} is not there, and is no file that was published; bring it there yourself')
     return fetch(address, path.name, folder or path.parent, sha256=published_hash(path.name), mirror=mirror)
 
 

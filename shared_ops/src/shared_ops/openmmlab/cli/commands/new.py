@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ....errors import FileError, InputError, MissingFileError
 from ..configs import Configs
 from .config_argument import add_config
 
@@ -76,13 +77,13 @@ def _new(options: argparse.Namespace, configs: Configs) -> int:
 
     file = options.file
     if file.suffix != '.py':
-        raise ValueError(f'FILE is {file}; a config is a Python file: name it {file.with_suffix(".py")}')
+        raise InputError(f'FILE is {file}; a config is a Python file: name it {file.with_suffix(".py")}')
     if file.exists():
-        raise FileExistsError(f'{file} exists and is left as it is; name another file, or delete it')
+        raise FileError(f'{file} exists and is left as it is; name another file, or delete it')
     if options.crop is not None and len(options.crop) > 2:
-        raise ValueError(f'--crop has {len(options.crop)} numbers; say a side, or height and width')
+        raise InputError(f'--crop has {len(options.crop)} numbers; say a side, or height and width')
     if not all(0 <= value <= 255 for value in options.ignore):
-        raise ValueError(f'--ignore {options.ignore}: label maps hold values from 0 to 255')
+        raise InputError(f'--ignore {options.ignore}: label maps hold values from 0 to 255')
     base = configs.find(options.config)
     classes = read_classes(options.classes)
     root = Path(options.data).expanduser()
@@ -133,7 +134,7 @@ def _checkpoint(options: argparse.Namespace, configs: Configs, base: Path) -> st
     if options.checkpoint is not None:
         checkpoint = Path(options.checkpoint).expanduser()
         if not checkpoint.is_file():
-            raise FileNotFoundError(f'--checkpoint {options.checkpoint} does not exist; name a file')
+            raise MissingFileError(f'--checkpoint {options.checkpoint} does not exist; name a file')
         return checkpoint.as_posix()
     if options.start != 'published':
         return None

@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 from pathlib import Path
 
+from ....errors import InputError, InstallationError
 from ..configs import Configs
 from .config_argument import add_config
 from .model_options import add_model_options, check_model_options, load_segmenter
@@ -42,9 +43,9 @@ def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None
 def _serve(options: argparse.Namespace, configs: Configs) -> int:
     if importlib.util.find_spec('starlette') is None or importlib.util.find_spec('uvicorn') is None:
         distribution = f'mmseg-{configs.package.replace("_", "-")}'
-        raise ImportError(f'serve needs Starlette and uvicorn: pip install "{distribution}[serve]"')
+        raise InstallationError(f'serve needs Starlette and uvicorn: pip install "{distribution}[serve]"')
     if options.longest_side < 1:
-        raise ValueError(f'--longest-side is {options.longest_side}; at least 1 pixel is needed')
+        raise InputError(f'--longest-side is {options.longest_side}; at least 1 pixel is needed')
     path = configs.find(options.config)
     from ...serve.app import About
     from ...serve.server import open_socket, run
