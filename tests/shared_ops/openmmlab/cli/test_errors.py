@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from shared_ops.errors import FileError, InputError, InstallationError, MissingFileError, StateError, UserError
-from shared_ops.openmmlab.cli import configs, main
-from shared_ops.openmmlab.cli.configs import Configs
+from shared_ops.openmmlab.cli import main
+from shared_ops.openmmlab.zoo import configs
+from shared_ops.openmmlab.zoo.configs import Configs
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def fail_in_our_code(monkeypatch: pytest.MonkeyPatch, expression: str) -> None:
     """Let the look-up of a config fail, in a frame that belongs to its module."""
     find: Callable[..., Path] = eval(f'lambda self, name: {expression}', vars(configs))
-    assert find.__globals__['__name__'] == 'shared_ops.openmmlab.cli.configs'
+    assert find.__globals__['__name__'] == 'shared_ops.openmmlab.zoo.configs'
     monkeypatch.setattr(Configs, 'find', find)
 
 

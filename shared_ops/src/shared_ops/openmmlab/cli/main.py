@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from ...errors import UserError
 from ..inference.device import is_out_of_memory
+from ..zoo.configs import Configs
 from .commands import COMMANDS, tools
-from .configs import Configs
 
 
 def main(package: str, argv: Sequence[str] | None = None) -> int:

@@ -16,12 +16,12 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 from ...errors import InputError, MissingFileError
+from ..data_folders import check_data
 from ..distributed import cpu_process_group, wrapper_options
 from ..zoo.archives import CHECKPOINTS
 from ..zoo.checkpoints import checkpoint_of
+from ..zoo.configs import Configs
 from ..zoo.starts import missing_start_files, published_address
-from .configs import Configs
-from .data import check_data
 from .old_style import refuse_old_config, refuse_old_options
 from .out_of_memory import advice_when_out_of_memory
 from .tensorboard import with_tensorboard

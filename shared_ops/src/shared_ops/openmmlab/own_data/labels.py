@@ -16,7 +16,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..cli.data import check_data, datasets_of
+from ..data_folders import check_data, datasets_of
 from .dataset import IGNORED
 
 # The steps of a pipeline that give label maps their values.

@@ -9,6 +9,7 @@ from pathlib import Path
 from mmengine.fileio import load
 
 from ...errors import InputError
+from .configs import Configs
 
 METAFILE = 'metafile.yml'
 
@@ -51,8 +52,6 @@ def published_model(package: str, name: str) -> PublishedModel:
     Raises:
         ValueError: it is no config of the package.
     """
-    from ..cli.configs import Configs
-
     configs = Configs(package, importlib.import_module(package).CONFIG_DIR)
     path = configs.find(name)
     models = published_models(package)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..configs import Configs
+from ...zoo.configs import Configs
 from .config_argument import add_config
 
 

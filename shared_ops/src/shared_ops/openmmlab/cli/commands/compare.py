@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..configs import Configs
+from ...zoo.configs import Configs
 from .model_options import add_model_options, check_model_options, load_segmenter
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..configs import Configs
+from ...zoo.configs import Configs
 from .config_argument import add_config
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..configs import Configs
+from ...zoo.configs import Configs
 
 if TYPE_CHECKING:
     import torch

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..configs import Configs
+from ...zoo.configs import Configs
 
 
 def add(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..configs import Configs
+from ...zoo.configs import Configs
 from .config_argument import add_config
 from .model_options import add_model_options, check_model_options, load_segmenter
 

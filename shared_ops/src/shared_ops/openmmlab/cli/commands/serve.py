@@ -5,7 +5,7 @@ import importlib.util
 from pathlib import Path
 
 from ....errors import InputError, InstallationError
-from ..configs import Configs
+from ...zoo.configs import Configs
 from .config_argument import add_config
 from .model_options import add_model_options, check_model_options, load_segmenter
 

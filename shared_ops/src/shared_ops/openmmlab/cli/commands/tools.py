@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from ..configs import Configs
+from ...zoo.configs import Configs
 
 HELP = {
     'train': "train a config found by name, with the options of MMSegmentation's tools/train.py",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared_ops.openmmlab.cli.configs import Configs
+from shared_ops.openmmlab.zoo.configs import Configs
 
 
 @pytest.fixture

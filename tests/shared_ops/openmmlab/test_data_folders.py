@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from shared_ops.openmmlab.cli.data import check_data
+from shared_ops.openmmlab.data_folders import check_data
 
 
 def config(**dataset) -> Config:

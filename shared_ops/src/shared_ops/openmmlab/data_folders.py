@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...errors import MissingFileError
+from ..errors import MissingFileError
 
 
 def check_data(config: Config, loader: str) -> None:
