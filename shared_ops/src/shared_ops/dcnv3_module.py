@@ -15,16 +15,19 @@ from .errors import InputError
 ACTIVATIONS = {'GELU': nn.GELU, 'ReLU': nn.ReLU, 'SiLU': nn.SiLU}
 
 
-class _ToChannelsLast(nn.Module):
+class ToChannelsLast(nn.Module):
+    """See ``[N, C, H, W]`` as ``[N, H, W, C]``."""
+
     def forward(self, input: Tensor) -> Tensor:
+        """Return a view of ``input``."""
         return input.permute(0, 2, 3, 1)
 
 
 def _norm(norm_layer: str, channels: int) -> nn.Sequential:
     """Return a norm from channels first to channels last; it stands in checkpoints under its place in the sequence."""
     if norm_layer == 'LN':
-        return nn.Sequential(_ToChannelsLast(), nn.LayerNorm(channels, eps=1e-6))
-    return nn.Sequential(nn.BatchNorm2d(channels), _ToChannelsLast())
+        return nn.Sequential(ToChannelsLast(), nn.LayerNorm(channels, eps=1e-6))
+    return nn.Sequential(nn.BatchNorm2d(channels), ToChannelsLast())
 
 
 class DCNv3(nn.Module):

@@ -5,6 +5,7 @@ Original: ``build_norm_layer`` of segmentation/mmseg_custom/models/backbones/int
 
 from torch import Tensor, nn
 
+from shared_ops.dcnv3_module import ToChannelsLast
 from shared_ops.errors import InputError
 
 
@@ -14,14 +15,6 @@ class ToChannelsFirst(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """Return a view of ``input``."""
         return input.permute(0, 3, 1, 2)
-
-
-class ToChannelsLast(nn.Module):
-    """See ``[N, C, H, W]`` as ``[N, H, W, C]``."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return a view of ``input``."""
-        return input.permute(0, 2, 3, 1)
 
 
 def norm(channels: int, kind: str = 'LN', *, first_before: bool = False, first_after: bool = False) -> nn.Sequential:
