@@ -44,19 +44,21 @@ ROOMS = {
     'errors': Room(('shared_ops/errors.py',)),
     'operators': Room(('shared_ops/*.py',), ('errors',), ('torch',)),
     'vit': Room(('shared_ops/vit/',), ('errors', 'operators'), ('torch', 'timm.layers')),
+    'files': Room(_openmmlab('files.py')),
+    'memory': Room(_openmmlab('memory.py'), (), ('torch',)),
     'messages': Room(_openmmlab('messages.py')),
     'installation': Room(_openmmlab('compiled_ops.py', 'installation.py'), ('errors',)),
-    'zoo': Room(_openmmlab('zoo/'), ('errors',), ('torch', 'mmengine', 'filelock', 'rich')),
+    'zoo': Room(_openmmlab('zoo/'), ('errors', 'files'), ('torch', 'mmengine', 'filelock', 'rich')),
     'checkpoints': Room(
         _openmmlab(
             'beit_pretrained.py', 'checkpoint.py', 'checkpoint_files.py', 'checkpoint_hook.py', 'pretrained.py',
             'resume.py', 'safe_checkpoint_hook.py',
         ),
-        ('errors', 'messages', 'zoo'),
+        ('errors', 'files', 'memory', 'messages', 'zoo'),
         ('torch', 'mmengine', 'mmseg', 'timm', 'numpy', 'scipy'),
     ),
     'sharding': Room(_openmmlab('sharding/'), ('errors', 'checkpoints'), ('torch', 'mmengine')),
-    'curves': Room(_openmmlab('curves/'), ('errors',), ('mmengine', 'mmseg', 'numpy', 'matplotlib')),
+    'curves': Room(_openmmlab('curves/'), ('errors', 'files'), ('mmengine', 'mmseg', 'numpy', 'matplotlib')),
     'training': Room(
         _openmmlab('bfloat16.py', 'distributed.py', 'layer_decay.py'), ('errors',), ('torch', 'mmengine', 'mmseg')
     ),
@@ -80,12 +82,12 @@ ROOMS = {
     ),
     'inference': Room(
         _openmmlab('inference/'),
-        ('errors', 'messages'),
+        ('errors', 'files', 'memory', 'messages'),
         ('torch', 'mmengine', 'mmcv', 'mmseg', 'numpy', 'cv2', 'matplotlib', 'rich'),
     ),
     'serve': Room(
         _openmmlab('serve/'),
-        ('errors', 'messages', 'inference'),
+        ('errors', 'memory', 'messages', 'inference'),
         ('torch', 'mmcv', 'numpy', 'cv2', 'PIL', 'rich', 'starlette', 'uvicorn'),
     ),
     'demo': Room(
@@ -93,7 +95,10 @@ ROOMS = {
     ),
     'cli': Room(
         _openmmlab('cli/'),
-        ('errors', 'zoo', 'curves', 'training', 'datasets', 'own_data', 'inference', 'serve', 'demo'),
+        (
+            'errors', 'files', 'memory', 'zoo', 'curves', 'training', 'datasets', 'own_data', 'inference', 'serve',
+            'demo',
+        ),
         ('torch', 'mmengine', 'mmseg', 'numpy', 'cv2', 'rich'),
     ),
 }  # fmt: skip

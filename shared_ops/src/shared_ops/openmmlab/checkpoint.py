@@ -19,6 +19,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 from ..errors import InputError, MissingFileError
+from .memory import is_out_of_memory
 from .messages import first_line
 from .zoo.addresses import file_name
 from .zoo.checkpoints import fetch
@@ -29,8 +30,8 @@ WEIGHTS = ('state_dict', 'model', 'module')
 SOURCE = 'checkpoint_file'
 # How torch's unpickler says that a file names a function or class that it must not have.
 _ASKS_FOR_CODE = r'GLOBAL|Unsupported (global|class|use)|call reduce|Can only'
-# What torch.load says of a device that is not there, or of memory that is not enough: the file is as good as before.
-_NOT_THE_FILES_FAULT = r'(?i)deserialize object on|out of memory|allocate memory'
+# What torch.load says of a device that is not there: the file is as good as before.
+_NO_SUCH_DEVICE = 'deserialize object on'
 
 
 def load_from_file(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
@@ -110,7 +111,7 @@ def read(path: Path, map_location: Any = 'cpu') -> Any:
             f'checkpoint {path} is not a file of PyTorch, or is damaged: {first_line(error, _ASKS_FOR_CODE)}'
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-        if re.search(_NOT_THE_FILES_FAULT, str(error)):
+        if _NO_SUCH_DEVICE in str(error) or is_out_of_memory(error):
             raise
         raise InputError(
             f'checkpoint {path} ({path.stat().st_size} bytes) is truncated or damaged: {first_line(error)}; '

@@ -11,10 +11,10 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
 
 from ..errors import FileError
+from .files import whole
 
 # The name under which MMEngine knows the backend.
 WHOLE_FILES = 'shared_ops_whole_files'
-_UNFINISHED = '.unfinished'
 
 
 @register_backend(WHOLE_FILES)
@@ -35,17 +35,12 @@ class WholeFileBackend(LocalBackend):  # type: ignore[misc]
             OSError: it could not be written, for want of space for example.
         """
         path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # always the same name, so that what killed processes leave does not pile up
-        unfinished = path.with_name(path.name + _UNFINISHED)
         try:
-            with unfinished.open('wb') as file:
+            with whole(path) as unfinished, unfinished.open('wb') as file:
                 file.write(obj)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.replace(path)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             raise FileError(
                 error.errno,
                 f'{path} ({len(obj) / 1e6:.0f} MB) was not written: {os.strerror(error.errno or 0)}. Earlier '

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from ...errors import UserError
-from ..inference.device import is_out_of_memory
+from ..memory import is_out_of_memory
 from ..zoo.configs import Configs
 from .commands import COMMANDS, tools
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from mmengine.config import Config
 
-# How PyTorch says on a CPU that malloc gave nothing.
-_CPU = re.compile(r"DefaultCPUAllocator|can't allocate memory|not enough memory")
+from ..memory import is_out_of_memory
 
 
 @contextmanager
@@ -26,8 +23,8 @@ def advice_when_out_of_memory(config: Config) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
-        if not (isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU.search(str(error))):
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
         raise MemoryError(advice(config)) from error
 

@@ -18,7 +18,7 @@ from mmengine.device import get_device
 from ...errors import InputError, MissingFileError
 from ..data_folders import check_data
 from ..distributed import cpu_process_group, wrapper_options
-from ..zoo.archives import CHECKPOINTS
+from ..files import CHECKPOINTS
 from ..zoo.checkpoints import checkpoint_of
 from ..zoo.configs import Configs
 from ..zoo.starts import missing_start_files, published_address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..files import whole
 from .scalars import Run, Series
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
@@ -62,13 +62,9 @@ def draw_curves(runs: Sequence[Run], path: Path) -> None:
             axes.legend(frameon=False, fontsize=9)
     if not any(run.scores for run in runs):
         score_axes.text(0.5, 0.5, 'not validated yet', transform=score_axes.transAxes, ha='center', color='#8a929b')
-    # whole or not at all: a viewer may have the picture open
-    unfinished = path.with_name(f'.{path.stem}.unfinished{path.suffix}')
-    try:
-        figure.savefig(unfinished, dpi=110)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    # a viewer may have the picture open
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=110, format=path.suffix[1:])
 
 
 def _draw_loss(axes: Any, run: Run, color: str) -> None:

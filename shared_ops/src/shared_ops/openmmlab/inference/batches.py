@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import InputError, UserError
+from ..memory import is_out_of_memory
 from ..messages import first_line
-from .device import is_out_of_memory
 from .segmenter import Segmentation, Segmenter
 
 

@@ -50,10 +50,3 @@ def check_precision(amp: torch.dtype | None, device: torch.device) -> None:
         torch.autocast(device.type, amp)
     except RuntimeError as error:
         raise InputError(f'device {device} cannot compute in bfloat16: {first_line(error)}; use float32') from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory, of the GPU or of the machine, was not enough."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
+from ..files import CHECKPOINTS
 from .video import is_video
 
 SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.jp2', '.png', '.ppm', '.pgm', '.tif', '.tiff', '.webp'})
-_CHECKPOINTS = ('.pth', '.pth.tar', '.pt', '.ckpt')
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def find_images(arguments: Sequence[str], except_below: Path) -> list[FoundImage
     found: dict[Path, FoundImage] = {}
     results = Path(os.path.realpath(except_below))
     for argument in arguments:
-        if argument.endswith(_CHECKPOINTS):
+        if argument.endswith(CHECKPOINTS):
             raise InputError(f'{argument} is a checkpoint, not a picture; say --checkpoint {argument}')
         images = list(_find(argument, results))
         if not images:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
+from ..files import whole
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -35,23 +33,11 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 def write_png(path: Path, image: NDArray[Any]) -> None:
     """Write a picture (BGR) or label map, uint8 or uint16, into a folder that is made if need be."""
     _, encoded = cv2.imencode('.png', image)
-    with unfinished(path) as scratch:
-        scratch.write_bytes(encoded.tobytes())
+    with whole(path) as unfinished:
+        unfinished.write_bytes(encoded.tobytes())
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write an array as ``numpy.load`` reads it, into a folder that is made if need be."""
-    with unfinished(path) as scratch, scratch.open('wb') as file:
+    with whole(path) as unfinished, unfinished.open('wb') as file:
         np.save(file, array)
-
-
-@contextlib.contextmanager
-def unfinished(path: Path) -> Iterator[Path]:
-    """Give a file to write to in place of ``path``, which it replaces when all is written, and only then."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f'.{path.name}.unfinished')
-    try:
-        yield scratch
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -37,8 +37,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ...errors import InputError
-from ..inference.device import is_out_of_memory
 from ..inference.segmenter import Segmenter
+from ..memory import is_out_of_memory
 from ..messages import first_line
 from .guard import Guard
 from .pictures import read_picture, shrink

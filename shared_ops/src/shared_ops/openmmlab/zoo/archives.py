@@ -6,16 +6,15 @@ gives. An archive that tries something all the same is refused as a whole.
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from ..files import CHECKPOINTS, whole
 from .errors import DownloadError
 
-CHECKPOINTS = ('.pth', '.pth.tar', '.pt')
 # Weights can hardly be compressed. What shrank more than this is made to fill the disk.
 _MOST_COMPRESSED = 30
 _ENCRYPTED = 0x1
@@ -36,17 +35,15 @@ def unpack_checkpoint(archive: Path, target: Path) -> Path:
     Raises:
         DownloadError: the archive is damaged, holds no checkpoint or several, or something that it should not.
     """
-    part = target.with_name(f'{target.name}.part')
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with zipfile.ZipFile(archive) as opened, whole(target) as unfinished:
             if _is_checkpoint_itself(opened):
-                shutil.copyfile(archive, part)
+                shutil.copyfile(archive, unfinished)
             else:
                 member = _choose(opened, archive)
                 _check_space(member, target)
-                with opened.open(member) as source, part.open('wb') as file:
+                with opened.open(member) as source, unfinished.open('wb') as file:
                     shutil.copyfileobj(source, file, 1 << 20)
-        os.replace(part, target)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DownloadError(
             f'{archive} is no archive, or is damaged ({error}); remove it and download it again'
@@ -55,8 +52,6 @@ def unpack_checkpoint(archive: Path, target: Path) -> Path:
         raise DownloadError(
             f'{target} cannot be written: {error.strerror}; make room, or name another folder'
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 
@@ -79,7 +74,7 @@ def _choose(opened: zipfile.ZipFile, archive: Path) -> zipfile.ZipInfo:
         found = named_alike
     if len(found) != 1:
         names = ', '.join(member.filename for member in (found or members)[:10])
-        what = 'several checkpoints' if found else 'no checkpoint (.pth, .pth.tar, .pt)'
+        what = 'several checkpoints' if found else f'no checkpoint ({", ".join(CHECKPOINTS)})'
         raise DownloadError(f'{archive} holds {what}: {names}; unpack the one that is wanted and name it yourself')
     return found[0]
 

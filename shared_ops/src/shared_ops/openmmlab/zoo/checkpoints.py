@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from ...errors import InputError
+from ..files import CHECKPOINTS
 from .addresses import at_mirror, check_needs_no_browser, file_name, is_browser_page
-from .archives import CHECKPOINTS, unpack_checkpoint
+from .archives import unpack_checkpoint
 from .cache import cache_folder
 from .download import download, locked
 from .models import PublishedModel, published_model
