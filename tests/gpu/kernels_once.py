@@ -1,0 +1,43 @@
+"""Every kernel of the main cases once, in a range that is called what it computes, for a profiler to count in."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2] / 'shared_ops' / 'benchmarks'))
+
+from implementations import Ours
+from shapes import CASES, TINY, Case
+from tensors import PRECISIONS, draw
+
+CHOSEN = (
+    'mask2former-1024-896', 'vit-adapter-l-896-injector', 'vit-adapter-l-896-extractor', 'deformable-detr-encoder',
+    'internimage-l-896-stage1', 'internimage-l-512-stage3', 'internimage-h-896-stage3',
+)  # fmt: skip
+
+
+def run_once(case: Case, precision: str, device: str) -> None:
+    """Run forward and backward of one image."""
+    tensors = draw(case, 1).to(PRECISIONS[precision], device)
+    bound = Ours().bind(tensors)
+    with torch.profiler.record_function(case.name), named(f'{case.name} {precision} forward', device):
+        output = bound.forward()
+    with named(f'{case.name} {precision} backward', device):
+        torch.autograd.grad(output, tensors.inputs, tensors.grad_output.reshape(output.shape))
+
+
+def main() -> None:
+    """Run the main cases; on a CPU tiny ones."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cuda')
+    device = parser.parse_args().device
+    for case in [CASES[name] for name in CHOSEN] if device == 'cuda' else TINY.values():
+        for precision in ('float32', 'bfloat16-points32'):
+            run_once(case, precision, device)
+            print(case.name, precision, flush=True)
+
+
+if __name__ == '__main__':
+    main()
