@@ -5,6 +5,9 @@ cpu             the CPU library, or fail
 cuda            the CPU and the CUDA library, or fail
 none            nothing
 
+SHARED_OPS_CUDA_ARCHS, for example "80 90", builds CUDA code for these compute capabilities alone, in less time.
+SHARED_OPS_CUDA_ORDER=heads builds another order of the work, to be timed beside the usual one, which is queries.
+
 The libraries use PyTorch's stable ABI and no Python API: one build serves every PyTorch from 2.10 and every Python
 from 3.10 on. They are compiled here rather than by torch.utils.cpp_extension, which insists that nvcc and PyTorch
 have the same CUDA version; libraries with the stable ABI and a CUDA runtime of their own do not care.
@@ -14,10 +17,12 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,17 +48,24 @@ if platform.machine() in ('x86_64', 'AMD64'):
     INSTRUCTION_SETS |= {'avx2': AVX2, 'avx512': AVX512}
 # The first PyTorch that has what the kernels need; its ABI is kept by all later ones.
 TARGET = '-DTORCH_TARGET_VERSION=0x020a000000000000'
-# Real code for these; newer devices of the same generation run it too, and all later ones compile the PTX.
-CUDA_ARCHS = [75, 80, 86, 90, 100, 120]
+# Real code for those of these that nvcc knows (CUDA 13 dropped 7.0); newer devices of the same generation run it too,
+# and all later ones compile the PTX.
+CUDA_ARCHS = [70, 75, 80, 86, 90, 100, 120]
 PTX_ARCH = 100
+# What output vectors of a block have in common: see csrc/cuda/work.cuh.
+CUDA_ORDERS = {'queries': [], 'heads': ['-DSHARED_OPS_HEADS_TOGETHER']}
 CHOICES = ['auto', 'cpu', 'cuda', 'none']
 
 
-def choice() -> str:
-    value = os.environ.get('SHARED_OPS_BUILD', '') or 'auto'
-    if value not in CHOICES:
-        raise SystemExit(f'SHARED_OPS_BUILD={value!r} is not known: choose one of {", ".join(CHOICES)}')
+def chosen(variable: str, choices: Collection[str], default: str) -> str:
+    value = os.environ.get(variable, '') or default
+    if value not in choices:
+        raise SystemExit(f'{variable}={value!r} is not known: choose one of {", ".join(choices)}')
     return value
+
+
+def choice() -> str:
+    return chosen('SHARED_OPS_BUILD', CHOICES, 'auto')
 
 
 def find_nvcc() -> str | None:
@@ -94,15 +106,18 @@ def first_line(command: list[str], last: bool = False) -> str:
     return lines[-1 if last else 0].replace('"', '')
 
 
-def cuda_archs(nvcc: str) -> list[str]:
-    """Return the options for the architectures that this nvcc knows."""
+def cuda_archs(nvcc: str) -> tuple[list[int], int]:
+    """Return the compute capabilities to build code for, and that of the PTX."""
     listed = subprocess.run([nvcc, '--list-gpu-code'], capture_output=True, text=True, check=True).stdout.split()
-    known = [arch for arch in CUDA_ARCHS if f'sm_{arch}' in listed]
+    asked = re.findall(r'[^\s,;]+', os.environ.get('SHARED_OPS_CUDA_ARCHS', ''))
+    for arch in asked:
+        if f'sm_{arch}' not in listed:
+            names = ' '.join(name.removeprefix('sm_') for name in listed)
+            raise CompileError(f'SHARED_OPS_CUDA_ARCHS: {nvcc} does not know {arch!r}: choose among {names}')
+    known = sorted(map(int, asked)) or [arch for arch in CUDA_ARCHS if f'sm_{arch}' in listed]
     if not known:
         raise CompileError(f'{nvcc} knows none of the architectures {CUDA_ARCHS}')
-    ptx = PTX_ARCH if PTX_ARCH in known else known[-1]
-    codes = [(arch, f'sm_{arch}') for arch in known] + [(ptx, f'compute_{ptx}')]
-    return [f'-gencode=arch=compute_{arch},code={code}' for arch, code in codes]
+    return known, PTX_ARCH if PTX_ARCH in known else known[-1]
 
 
 def build_library(name: str, path: Path, scratch: Path) -> None:
@@ -128,12 +143,21 @@ def build_library(name: str, path: Path, scratch: Path) -> None:
         nvcc = find_nvcc()
         if nvcc is None:
             raise CompileError('nvcc was not found: put it on PATH or set CUDA_HOME')
-        archs = cuda_archs(nvcc)
-        codes = [arch.rsplit('=', 1)[1] for arch in archs]
-        made_with += [first_line([nvcc, '--version'], last=True), ' '.join(codes)]
+        archs, ptx = cuda_archs(nvcc)
+        codes = [(arch, f'sm_{arch}') for arch in archs] + [(ptx, f'compute_{ptx}')]
+        order = chosen('SHARED_OPS_CUDA_ORDER', CUDA_ORDERS, 'queries')
+        made_with += [
+            first_line([nvcc, '--version'], last=True),
+            ' '.join(code for _, code in codes),
+            f'{order} together',
+        ]
         host = ['-ccbin', cxx[0]] if 'CXX' in os.environ else []
-        options = ['-DUSE_CUDA', '--threads', '0', '-Xcompiler', '-fPIC,-fvisibility=hidden']
-        compilers['.cu'] = [nvcc, *host, *common, *options, *archs]
+        options = [
+            '-DUSE_CUDA', f'-DSHARED_OPS_CUDA_CODES={",".join(map(str, archs))}', f'-DSHARED_OPS_CUDA_PTX={ptx}',
+            *CUDA_ORDERS[order], '--threads', '0', '-lineinfo', '-Xcompiler', '-fPIC,-fvisibility=hidden',
+            *(f'-gencode=arch=compute_{arch},code={code}' for arch, code in codes),
+        ]  # fmt: skip
+        compilers['.cu'] = [nvcc, *host, *common, *options]
         link = [nvcc, *host, '-shared', '-cudart', 'static']
     compile_cxx.append('-DSHARED_OPS_BUILD_INFO="' + '; '.join(made_with) + '"')
 

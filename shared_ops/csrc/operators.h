@@ -39,6 +39,27 @@ inline void check_types(const char* name, const Tensor& value, const Tensor& poi
   }
 }
 
+// Which gradients a backward is asked for. In place of the others it returns tensors without elements.
+struct Wanted {
+  bool value, points, weights;
+
+  Wanted(const char* name, const std::vector<bool>& output_mask) {
+    STD_TORCH_CHECK(output_mask.size() == 3, name, ": output_mask must hold three truth values");
+    value = output_mask[0], points = output_mask[1], weights = output_mask[2];
+  }
+
+  // Points and weights come out of one and the same sums.
+  bool places() const { return points || weights; }
+};
+
+// A new tensor like `tensor`, without elements unless it is wanted.
+inline Tensor new_if(bool wanted, const Tensor& tensor) {
+  if (wanted) {
+    return torch::stable::new_empty(tensor, tensor.sizes());
+  }
+  return torch::stable::new_empty(tensor, {0});
+}
+
 inline void check_grad_output(const char* name, const Tensor& grad_output, const Tensor& value,
                               const std::vector<int64_t>& shape) {
   bool fits = grad_output.dim() == static_cast<int64_t>(shape.size()) &&

@@ -3,6 +3,7 @@
 Sizes are pairwise different, so that no two dimensions can be swapped, and many points lie outside of the maps.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from shared_ops._sampling import compute_dtype
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 HALF = (torch.float16, torch.bfloat16)
+# Which of the three gradients may be wanted.
+MASKS = [list(mask) for mask in itertools.product([True, False], repeat=3)]
 
 # Largest difference over largest value. Measured over all cases: 2e-15 in float64 and 1e-6 in float32, from the order
 # of the sums; 6e-4 in float16 and 6e-3 in bfloat16, which is what rounding the values and the result costs (the

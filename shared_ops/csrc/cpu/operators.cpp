@@ -147,12 +147,11 @@ Tensor forward(Problem& problem, const Tensor& value, const std::vector<int64_t>
   return output;
 }
 
-std::tuple<Tensor, Tensor, Tensor> backward(Problem& problem, const Tensor& grad_output, const Tensor& value,
-                                            const Tensor& points, const Tensor& weights) {
+std::tuple<Tensor, Tensor, Tensor> backward(Problem& problem, const Wanted& wanted, const Tensor& grad_output,
+                                            const Tensor& value, const Tensor& points, const Tensor& weights) {
   const Tensor grad = torch::stable::contiguous(grad_output);
-  Tensor grad_value = torch::stable::new_empty(value, value.sizes());
-  Tensor grad_points = torch::stable::new_empty(points, points.sizes());
-  Tensor grad_weights = torch::stable::new_empty(weights, weights.sizes());
+  Tensor grad_value = new_if(wanted.value, value);
+  Tensor grad_points = new_if(wanted.places(), points), grad_weights = new_if(wanted.places(), weights);
   problem.grad_output = grad.const_data_ptr();
   problem.grad_value = grad_value.mutable_data_ptr();
   problem.grad_points = grad_points.mutable_data_ptr();
@@ -160,9 +159,14 @@ std::tuple<Tensor, Tensor, Tensor> backward(Problem& problem, const Tensor& grad
   choose_columns(problem);
   const Sizes& s = problem.sizes;
   const int64_t samples = s.N * s.Q * s.M * s.K;
-  run(problem, problem.tiles(), samples, kLoops.backward_points);
-  run(problem, problem.columns(), samples + s.N * s.S * s.M, kLoops.backward_value);
-  return {grad_value, grad_points, grad_weights};
+  if (wanted.places()) {
+    run(problem, problem.tiles(), samples, kLoops.backward_points);
+  }
+  if (wanted.value) {
+    run(problem, problem.columns(), samples + s.N * s.S * s.M, kLoops.backward_value);
+  }
+  return {grad_value, wanted.points ? grad_points : new_if(false, points),
+          wanted.weights ? grad_weights : new_if(false, weights)};
 }
 
 Tensor ms_deform_attn(const Tensor& value, std::vector<int64_t> spatial_shapes, std::vector<int64_t> level_start_index,
@@ -178,13 +182,14 @@ std::tuple<Tensor, Tensor, Tensor> ms_deform_attn_backward(const Tensor& grad_ou
                                                            std::vector<int64_t> spatial_shapes,
                                                            std::vector<int64_t> level_start_index,
                                                            const Tensor& sampling_locations,
-                                                           const Tensor& attention_weights, bool /*deterministic*/) {
+                                                           const Tensor& attention_weights,
+                                                           std::vector<bool> output_mask, bool /*deterministic*/) {
   const auto attention =
       check_attention(value, spatial_shapes, level_start_index, sampling_locations, attention_weights);
   check_grad_output("ms_deform_attn", grad_output, value, attention.output_shape);
   const Inputs inputs(value, sampling_locations, attention_weights);
   Problem problem = make_problem(attention, inputs);
-  return backward(problem, grad_output, value, sampling_locations, attention_weights);
+  return backward(problem, {"ms_deform_attn", output_mask}, grad_output, value, sampling_locations, attention_weights);
 }
 
 Tensor dcnv3(const Tensor& input, const Tensor& offset, const Tensor& mask, std::vector<int64_t> kernel_size,
@@ -201,13 +206,13 @@ std::tuple<Tensor, Tensor, Tensor> dcnv3_backward(const Tensor& grad_output, con
                                                   const Tensor& mask, std::vector<int64_t> kernel_size,
                                                   std::vector<int64_t> stride, std::vector<int64_t> padding,
                                                   std::vector<int64_t> dilation, int64_t groups, double offset_scale,
-                                                  bool /*deterministic*/) {
+                                                  std::vector<bool> output_mask, bool /*deterministic*/) {
   const auto convolution =
       check_convolution(input, offset, mask, kernel_size, stride, padding, dilation, groups, offset_scale);
   check_grad_output("dcnv3", grad_output, input, convolution.output_shape);
   const Inputs inputs(input, offset, mask);
   Problem problem = make_problem(convolution, inputs);
-  return backward(problem, grad_output, input, offset, mask);
+  return backward(problem, {"dcnv3", output_mask}, grad_output, input, offset, mask);
 }
 
 }  // namespace

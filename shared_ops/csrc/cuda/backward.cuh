@@ -96,11 +96,16 @@ struct Portions {
   }
 };
 
-// `sums`, where the gradient of the values is gathered, holds the images and heads of this work only; it may be null.
-// Points of different queries meet in one of its pixels, which is therefore added to atomically. The other gradients
-// belong to one lane each.
+// Blocks of a multiprocessor that leave every thread enough registers.
+template <typename T>
+constexpr int kBackwardBlocks = sizeof(T) == 8 ? 3 : 6;
+
+// `sums`, where the gradient of the values is gathered, holds the images and heads of this work only; it is null where
+// that gradient is not wanted, as grad_points and grad_weights are where neither of these is. Points of different
+// queries meet in one pixel of the sums, which is therefore added to atomically. The other gradients belong to one lane
+// each.
 template <typename V, typename Geometry>
-__global__ void __launch_bounds__(kThreads, sizeof(typename V::T) == 8 ? 3 : 6)
+__global__ void __launch_bounds__(kThreads, kBackwardBlocks<typename V::T>)
     backward(const __grid_constant__ Work work, const __grid_constant__ Geometry geometry,
              const typename V::scalar_t* __restrict__ grad_output, const typename V::scalar_t* __restrict__ value,
              const typename V::param_t* __restrict__ points, const typename V::param_t* __restrict__ weights,
@@ -158,7 +163,7 @@ __global__ void __launch_bounds__(kThreads, sizeof(typename V::T) == 8 ? 3 : 6)
         if constexpr (V::ANY_SIZE) {
           read_gradients(begin);
         }
-        if (channel < work.D) {
+        if (grad_points != nullptr && channel < work.D) {
           const Offset first = (static_cast<Offset>(item.head) * work.D + channel) * sizeof(*value);
           add_products<V>(dots, gradients, map, CornerOffsets<Offset>(corners, stride, first));
         }
@@ -182,7 +187,7 @@ __global__ void __launch_bounds__(kThreads, sizeof(typename V::T) == 8 ? 3 : 6)
       }
     }
 
-    if (item.exists && lane < V::ROUND && own < work.K) {
+    if (grad_points != nullptr && item.exists && lane < V::ROUND && own < work.K) {
       SampleGradient<T> gradient = {T(0), T(0), T(0)};
       if (mine.counts()) {
         gradient = differentiate(point.x, point.y, dots.corner[0], dots.corner[1], dots.corner[2], dots.corner[3]);

@@ -1,6 +1,7 @@
 // DCNv3 on CUDA: forward.
 #include <torch/csrc/stable/library.h>
 
+#include "devices.cuh"
 #include "run_forward.cuh"
 
 namespace shared_ops {
@@ -18,4 +19,6 @@ Tensor dcnv3(const Tensor& input, const Tensor& offset, const Tensor& mask, std:
 }  // namespace
 }  // namespace shared_ops
 
-STABLE_TORCH_LIBRARY_IMPL(shared_ops, CUDA, m) { m.impl("dcnv3", TORCH_BOX(&shared_ops::dcnv3)); }
+STABLE_TORCH_LIBRARY_IMPL(shared_ops, CUDA, m) {
+  m.impl("dcnv3", &shared_ops::serve<"shared_ops::_plain_dcnv3", TORCH_BOX(&shared_ops::dcnv3)>);
+}

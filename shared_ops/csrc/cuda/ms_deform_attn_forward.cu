@@ -1,6 +1,7 @@
 // Multi-scale deformable attention on CUDA: forward.
 #include <torch/csrc/stable/library.h>
 
+#include "devices.cuh"
 #include "run_forward.cuh"
 
 namespace shared_ops {
@@ -16,4 +17,7 @@ Tensor ms_deform_attn(const Tensor& value, std::vector<int64_t> spatial_shapes, 
 }  // namespace
 }  // namespace shared_ops
 
-STABLE_TORCH_LIBRARY_IMPL(shared_ops, CUDA, m) { m.impl("ms_deform_attn", TORCH_BOX(&shared_ops::ms_deform_attn)); }
+STABLE_TORCH_LIBRARY_IMPL(shared_ops, CUDA, m) {
+  m.impl("ms_deform_attn",
+         &shared_ops::serve<"shared_ops::_plain_ms_deform_attn", TORCH_BOX(&shared_ops::ms_deform_attn)>);
+}

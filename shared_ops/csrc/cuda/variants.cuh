@@ -55,6 +55,9 @@ void dispatch_lanes(const Sizes& s, const F& f) {
     if (compact && lanes <= 8) {
       return f.template operator()<Variant<scalar_t, param_t, FULL, 8>>();
     }
+    if (compact && lanes <= 16) {
+      return f.template operator()<Variant<scalar_t, param_t, FULL, 16>>();
+    }
   }
   return f.template operator()<Variant<scalar_t, param_t, FULL, 32>>();
 }
@@ -65,17 +68,8 @@ inline Work make_work(const char* name, const Sizes& s, int64_t first_image, int
   constexpr int64_t kMost = int64_t{1} << 30;  // so that a step beyond still fits 31 bits
   STD_TORCH_CHECK(s.M <= kMost / s.D && s.Q <= kMost / s.M && s.K <= kMost, name,
                   ": CUDA takes at most 2^30 channels, points of a head, and queries times heads of an image");
-  return {s.S,
-          s.Q,
-          s.M,
-          static_cast<int32_t>(s.D),
-          static_cast<int32_t>(s.K),
-          first_image,
-          images,
-          first_image,
-          static_cast<int32_t>(first_head),
-          static_cast<int32_t>(heads),
-          static_cast<uint32_t>(s.Q * heads),
+  return {s.S,           s.Q,    s.M,         static_cast<int32_t>(s.D),        static_cast<int32_t>(s.K),
+          first_image,   images, first_image, static_cast<int32_t>(first_head), static_cast<int32_t>(heads),
           Divisor(heads)};
 }
 
@@ -96,8 +90,7 @@ void launch_for_images(cudaStream_t stream, Work work, int64_t blocks, int64_t l
 // The same where `lanes` lanes serve an output vector.
 template <typename Kernel, typename... Arguments>
 void launch_for_items(cudaStream_t stream, const Work& work, int lanes, Kernel kernel, const Arguments&... arguments) {
-  const int64_t items = kThreads / lanes;  // of a block
-  launch_for_images(stream, work, (work.items + items - 1) / items, 1, kThreads, kernel, arguments...);
+  launch_for_images(stream, work, blocks_of_image(work.Q, work.heads, lanes), 1, kThreads, kernel, arguments...);
 }
 
 }  // namespace shared_ops

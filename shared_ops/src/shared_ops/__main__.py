@@ -5,7 +5,7 @@ import platform
 
 import torch
 
-from ._library import SCHEMAS, failures, kernels_available, library_path
+from ._library import SCHEMAS, failures, kernels_available, library_path, why_not_served
 from ._version import __version__
 
 DEVICES = ('cpu', 'cuda')
@@ -22,6 +22,8 @@ def _ask(device_type: str, function: str) -> str:
 def _what_runs(operator: str, device_type: str) -> str:
     # the dispatcher knows better than anything that was noted down while loading
     key = {'cpu': 'CPU', 'cuda': 'CUDA'}[device_type]
+    if device_type == 'cuda' and torch.cuda.is_available() and why_not_served(torch.cuda.current_device()) is not None:
+        return 'plain PyTorch'
     if not torch._C._dispatch_has_kernel_for_dispatch_key(f'shared_ops::{operator}', key):
         return 'plain PyTorch'
     return f'kernel ({_ask("cpu", "shared_ops_instruction_set")})' if device_type == 'cpu' else 'kernel'

@@ -4,6 +4,7 @@ The libraries lie beside this file: one for the CPU, one for CUDA, because the l
 without CUDA. Both use PyTorch's stable ABI, so one build serves every PyTorch from 2.10 on.
 """
 
+import ctypes
 import functools
 import os
 import warnings
@@ -26,7 +27,8 @@ SCHEMAS = {
     ),
     '_ms_deform_attn_backward': (
         '(Tensor grad_output, Tensor value, SymInt[] spatial_shapes, SymInt[] level_start_index, '
-        'Tensor sampling_locations, Tensor attention_weights, bool deterministic=False) -> (Tensor, Tensor, Tensor)'
+        'Tensor sampling_locations, Tensor attention_weights, bool[3] output_mask, bool deterministic=False) -> '
+        '(Tensor, Tensor, Tensor)'
     ),
     'dcnv3': (
         '(Tensor input, Tensor offset, Tensor mask, int[] kernel_size, int[] stride, int[] padding, int[] dilation, '
@@ -34,10 +36,13 @@ SCHEMAS = {
     ),
     '_dcnv3_backward': (
         '(Tensor grad_output, Tensor input, Tensor offset, Tensor mask, int[] kernel_size, int[] stride, '
-        'int[] padding, int[] dilation, int groups, float offset_scale, bool deterministic=False) -> '
-        '(Tensor, Tensor, Tensor)'
+        'int[] padding, int[] dilation, int groups, float offset_scale, bool[3] output_mask, '
+        'bool deterministic=False) -> (Tensor, Tensor, Tensor)'
     ),
 }
+
+# Every operator once more, for devices that the CUDA library has no code for: see csrc/cuda/devices.cuh.
+PLAIN = '_plain_{}'
 
 # Registrations from Python live as long as this object.
 _torch_library: Any = torch.library  # which is typed in parts only
@@ -65,7 +70,32 @@ def _load(device_type: str) -> str | None:
     except OSError as error:
         # PyTorch says which file, the linker, underneath, says why
         return str(error.__cause__ or error)
-    return None
+    return _driver_problem() if device_type == 'cuda' else None
+
+
+def _driver_problem() -> str | None:
+    """Return why the driver does not serve the CUDA runtime in the loaded library, which it asks without a device."""
+    library = ctypes.CDLL(str(library_path('cuda')))
+    runtime, driver = library.shared_ops_cuda_runtime(), library.shared_ops_cuda_driver()
+    # a driver serves all runtimes of its major version, and older ones; without a driver there is nothing to serve
+    if driver == 0 or driver // 1000 >= runtime // 1000:
+        return None
+    built, served = (f'{version // 1000}.{version % 1000 // 10}' for version in (runtime, driver))
+    return (
+        f'{library_path("cuda").name} was built with CUDA {built}, and the driver of this machine serves CUDA '
+        f'{served}: update the driver, or build with an nvcc of CUDA {driver // 1000}'
+    )
+
+
+def why_not_served(index: int) -> str | None:
+    """Return why the CUDA library does not serve a device, or ``None`` where it does."""
+    if failures['cuda'] is not None or ctypes.CDLL(str(library_path('cuda'))).shared_ops_cuda_serves(index):
+        return failures['cuda']
+    major, minor = torch.cuda.get_device_capability(index)
+    return (
+        f'{library_path("cuda").name} has no code for compute capability {major}.{minor}, '
+        f'which {torch.cuda.get_device_name(index)} has'
+    )
 
 
 def _load_all() -> None:
@@ -76,6 +106,8 @@ def _load_all() -> None:
             raise ImportError(f'{REQUIRE}=1, but {_explain("cpu")}')
         for name, schema in SCHEMAS.items():
             registry.define(name + schema)
+    for name, schema in SCHEMAS.items():
+        registry.define(PLAIN.format(name.lstrip('_')) + schema)
     failures['cuda'] = _load('cuda')
 
 
@@ -83,8 +115,8 @@ def _required() -> bool:
     return os.environ.get(REQUIRE) == '1'
 
 
-def _explain(device_type: str) -> str:
-    reason = failures.get(device_type, 'none are written for it')
+def _explain(device_type: str, index: int = 0) -> str:
+    reason = why_not_served(index) if device_type == 'cuda' else failures.get(device_type, 'none are written for it')
     missing = f'the kernels of shared_ops for {device_type} are missing ({reason})'
     return f'{missing}. To get them, {HOW_TO_BUILD}; python -m shared_ops shows what is there'
 
@@ -103,16 +135,20 @@ def kernels_available(device_type: str) -> bool:
 
 
 @functools.cache
-def warn_of_reference(device_type: str) -> None:
-    """Warn, once for a type of device, that plain PyTorch serves instead of kernels.
+def warn_of_reference(device_type: str, index: int = 0) -> None:
+    """Warn, once for a device, that plain PyTorch serves instead of kernels.
+
+    Args:
+        device_type: as in ``torch.device(...).type``.
+        index: which of this type.
 
     Raises:
         RuntimeError: ``SHARED_OPS_REQUIRE_KERNELS=1`` forbids that.
     """
     if _required():
-        raise RuntimeError(f'{REQUIRE}=1, but {_explain(device_type)}')
+        raise RuntimeError(f'{REQUIRE}=1, but {_explain(device_type, index)}')
     warnings.warn(
-        f'plain PyTorch, which is slower, serves on {device_type}: {_explain(device_type)}',
+        f'plain PyTorch, which is slower, serves on {device_type}: {_explain(device_type, index)}',
         RuntimeWarning,
         stacklevel=2,
     )

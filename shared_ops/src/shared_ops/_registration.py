@@ -2,7 +2,8 @@
 
 An operator takes a tensor of data, two tensors that say where and how much to sample (its points), and numbers. Its
 backward, of the same name with ``_`` before and ``_backward`` behind, takes the gradient of the output before those,
-and after them whether it must add up in an order that never changes; it returns the gradients of the three tensors.
+and after them which gradients are wanted and whether it must add up in an order that never changes; it returns the
+gradients of the three tensors, without elements where they are not wanted.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._library import registry, warn_of_reference
+from ._library import PLAIN, registry, warn_of_reference
 from ._sampling import compute_dtype
 
 _AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU) | torch._C.DispatchKeySet(
@@ -46,24 +47,30 @@ def register(
     kinds = [str(argument.type) for argument in operator.default._schema.arguments]
     tensors = [position for position, kind in enumerate(kinds) if kind == 'Tensor']
 
+    def warn(device: torch.device) -> None:
+        warn_of_reference(device.type, device.index or 0)
+
     def fallback(*arguments: Any) -> Tensor:
-        warn_of_reference(arguments[0].device.type)
+        warn(arguments[0].device)
         return forward(*arguments)
 
     def fallback_backward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
-        warn_of_reference(arguments[0].device.type)
+        warn(arguments[0].device)
         return backward(*arguments)
 
     # a device's own kernels come before these
-    registry.impl(name, fallback, 'CompositeExplicitAutograd')
-    registry.impl(f'_{name}_backward', fallback_backward, 'CompositeExplicitAutograd')
+    for title in (name, PLAIN.format(name)):
+        registry.impl(title, fallback, 'CompositeExplicitAutograd')
+    for title in (f'_{name}_backward', PLAIN.format(f'{name}_backward')):
+        registry.impl(title, fallback_backward, 'CompositeExplicitAutograd')
 
     def fake(*arguments: Any) -> Tensor:
         data: Tensor = arguments[0]
         return data.new_empty(output_shape(*arguments))
 
     def fake_backward(grad_output: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-        return tuple(arguments[position].new_empty(arguments[position].shape) for position in tensors)
+        inputs, output_mask = [arguments[position] for position in tensors], arguments[len(kinds)]
+        return tuple(tensor.new_empty(tensor.shape if wanted else 0) for tensor, wanted in zip(inputs, output_mask))
 
     torch.library.register_fake(f'shared_ops::{name}', fake)
     torch.library.register_fake(f'shared_ops::_{name}_backward', fake_backward)
@@ -75,12 +82,12 @@ def register(
     def differentiate(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         saved, numbers = iter(ctx.saved_tensors), iter(ctx.numbers)
         arguments = [next(saved if position in tensors else numbers) for position in range(len(kinds))]
+        output_mask = [ctx.needs_input_grad[position] for position in tensors]
         deterministic = torch.are_deterministic_algorithms_enabled()
-        gradients = iter(backward_operator(grad_output, *arguments, deterministic))
+        gradients = backward_operator(grad_output, *arguments, output_mask, deterministic)
         results: list[Tensor | None] = [None] * len(kinds)
-        for position in tensors:
-            gradient = next(gradients)
-            results[position] = gradient if ctx.needs_input_grad[position] else None
+        for position, wanted, gradient in zip(tensors, output_mask, gradients):
+            results[position] = gradient if wanted else None
         return tuple(results)
 
     def refuse(ctx: Any, *gradients: Tensor) -> None:

@@ -3,6 +3,9 @@
 Shape notation: B maps, D channels of a map, h, w its rows and columns, Q places with P points each.
 """
 
+import functools
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +14,34 @@ from torch import Tensor
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the type of coordinates, weights and sums for data of ``dtype``: float64 for float64, else float32."""
     return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _filled(shapes: Sequence[tuple[int, int]], dtype: torch.dtype, device: torch.device) -> Tensor:
+    # filled on the device: a tensor made from a list would be a copy, for which the device has to wait
+    sizes = [torch.full((), size, dtype=dtype, device=device) for h, w in shapes for size in (w, h)]
+    return torch.stack(sizes).reshape(len(shapes), 1, 2)
+
+
+@functools.lru_cache(maxsize=128)
+def _kept(shapes: tuple[tuple[int, int], ...], dtype: torch.dtype, device: torch.device, stream: int) -> Tensor:
+    # one for each stream: another one might read it before it is filled
+    with torch.inference_mode(False):
+        return _filled(shapes, dtype, device)
+
+
+def level_sizes(shapes: Sequence[tuple[int, int]], like: Tensor) -> Tensor:
+    """Return (w, h) of every level, ``[L, 1, 2]``, in the type and on the device of ``like``.
+
+    Filling them takes 2L + 1 kernels, several times as long as dividing by them, so they are kept for the next layer
+    and the next image: but not what a tracer sees, nor what a CUDA graph fills whenever it is replayed.
+    """
+    if torch.compiler.is_compiling() or type(like) is not Tensor:
+        return _filled(shapes, like.dtype, like.device)
+    if like.device.type == 'cpu':
+        return _kept(tuple(shapes), like.dtype, like.device, 0)
+    if like.device.type == 'cuda' and not torch.cuda.is_current_stream_capturing():
+        return _kept(tuple(shapes), like.dtype, like.device, torch.cuda.current_stream(like.device).cuda_stream)
+    return _filled(shapes, like.dtype, like.device)
 
 
 def softmax_over_points(logits: Tensor) -> Tensor:
@@ -50,8 +81,8 @@ def sample(feature_map: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(feature_map, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
 
 
-def sample_backward(grad_sampled: Tensor, feature_map: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the gradients of the map and of the grid."""
+def sample_backward(grad_sampled: Tensor, feature_map: Tensor, grid: Tensor, map_wanted: bool) -> tuple[Tensor, Tensor]:
+    """Return the gradients of the map, which is nothing unless it is wanted, and of the grid."""
     grad_map, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
         grad_sampled,
         feature_map,
@@ -59,6 +90,6 @@ def sample_backward(grad_sampled: Tensor, feature_map: Tensor, grid: Tensor) -> 
         interpolation_mode=0,  # bilinear
         padding_mode=0,  # zeros
         align_corners=False,
-        output_mask=[True, True],
+        output_mask=[map_wanted, True],
     )
     return grad_map, grad_grid

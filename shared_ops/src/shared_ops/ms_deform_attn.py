@@ -81,12 +81,13 @@ def backward(
     level_start_index: list[int],
     locations: Tensor,
     weights: Tensor,
+    output_mask: Sequence[bool],
     deterministic: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Do what the operator's backward does in plain PyTorch."""
     shapes = _unflatten(spatial_shapes)
     return reference.ms_deform_attn_backward(
-        grad_output, value, shapes, level_start_index, locations, weights, deterministic
+        grad_output, value, shapes, level_start_index, locations, weights, output_mask, deterministic
     )
 
 

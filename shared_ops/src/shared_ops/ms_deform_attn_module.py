@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ._checks import check_module_inputs, pairs
-from ._sampling import compute_dtype, softmax_over_points
+from ._sampling import compute_dtype, level_sizes, softmax_over_points
 from .ms_deform_attn import LevelStarts, SpatialShapes, ms_deform_attn
 
 
@@ -104,9 +104,7 @@ class MSDeformAttn(nn.Module):
         offsets = offsets.to(compute_dtype(offsets.dtype))
         points = reference_points[:, :, None, :, None, :]  # [N or 1, Lq, 1, L or 1, 1, 2 or 4]
         if reference_points.shape[-1] == 2:
-            # filled on the device: a tensor made from a list would be a copy, for which the device has to wait
-            sizes = torch.stack([offsets.new_full((), size) for h, w in shapes for size in (w, h)])
-            locations = points + offsets / sizes.reshape(self.n_levels, 1, 2)
+            locations = points + offsets / level_sizes(shapes, offsets)
         else:
             locations = points[..., :2] + offsets / self.n_points * points[..., 2:] * 0.5
         return locations.to(offsets.dtype)

@@ -69,6 +69,7 @@ def ms_deform_attn_backward(
     level_start_index: Sequence[int],
     sampling_locations: Tensor,
     attention_weights: Tensor,
+    output_mask: Sequence[bool] = (True, True, True),
     deterministic: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of :func:`ms_deform_attn`.
@@ -80,37 +81,47 @@ def ms_deform_attn_backward(
         level_start_index: first position of every level in S.
         sampling_locations: ``[N, Lq, M, L, P, 2]``.
         attention_weights: ``[N, Lq, M, L, P]``.
+        output_mask: which of the three gradients are wanted.
         deterministic: changes nothing here: PyTorch's own operators find out for themselves.
 
     Returns:
-        The gradients of ``value``, ``sampling_locations`` and ``attention_weights``, in their shapes and types.
+        The gradients of ``value``, ``sampling_locations`` and ``attention_weights``, in their shapes and types; without
+        elements where they are not wanted.
     """
     N, S, M, D = value.shape
-    _, Lq, _, L, P, _ = sampling_locations.shape
+    Lq = sampling_locations.shape[1]
     dtype = compute_dtype(value.dtype)
     grad = grad_output.to(dtype).reshape(N, Lq, M, D).permute(0, 2, 3, 1).reshape(N * M, D, Lq, 1)
     locations = sampling_locations.to(dtype)
     weights = attention_weights.to(dtype).transpose(1, 2).flatten(0, 1)  # [N*M, Lq, L, P]
 
-    grad_value = value.new_zeros((N, S, M, D), dtype=dtype)
+    value_wanted, locations_wanted, weights_wanted = output_mask
+    grad_value = value.new_zeros((N, S, M, D) if value_wanted else 0, dtype=dtype)
     grad_locations, grad_weights = [], []
     for level, (start, (height, width)) in enumerate(zip(level_start_index, spatial_shapes)):
         grid, counts = _level_grid(locations[:, :, :, level], height, width)
         feature_map = _level(value, start, height, width)
-        grad_weights.append((sample(feature_map, grid) * grad).sum(1))  # [N*M, Lq, P]
-        grad_map, grad_grid = sample_backward(grad * weights[:, None, :, level], feature_map, grid)
-        grad_level = grad_map.reshape(N, M, D, height * width).permute(0, 3, 1, 2)
-        grad_value[:, start : start + height * width] += grad_level
-        grad_locations.append(torch.where(counts, 2 * grad_grid, 0.0))  # [N*M, Lq, P, 2]
+        if weights_wanted:
+            grad_weights.append((sample(feature_map, grid) * grad).sum(1))  # [N*M, Lq, P]
+        if value_wanted or locations_wanted:
+            grad_sampled = grad * weights[:, None, :, level]
+            grad_map, grad_grid = sample_backward(grad_sampled, feature_map, grid, value_wanted)
+        if value_wanted:
+            grad_level = grad_map.reshape(N, M, D, height * width).permute(0, 3, 1, 2)
+            grad_value[:, start : start + height * width] += grad_level
+        if locations_wanted:
+            grad_locations.append(torch.where(counts, 2 * grad_grid, 0.0))  # [N*M, Lq, P, 2]
+
+    def gather(wanted: bool, like: Tensor, levels: list[Tensor]) -> Tensor:
+        if not wanted:
+            return like.new_empty(0)
+        stacked = torch.stack(levels, 2).reshape(N, M, Lq, *like.shape[3:])
+        return stacked.transpose(1, 2).contiguous().to(like.dtype)
 
     return (
         grad_value.to(value.dtype),
-        torch.stack(grad_locations, 2)
-        .reshape(N, M, Lq, L, P, 2)
-        .transpose(1, 2)
-        .contiguous()
-        .to(sampling_locations.dtype),
-        torch.stack(grad_weights, 2).reshape(N, M, Lq, L, P).transpose(1, 2).contiguous().to(attention_weights.dtype),
+        gather(locations_wanted, sampling_locations, grad_locations),
+        gather(weights_wanted, attention_weights, grad_weights),
     )
 
 
@@ -239,6 +250,7 @@ def dcnv3_backward(
     dilation: Sequence[int],
     groups: int,
     offset_scale: float,
+    output_mask: Sequence[bool] = (True, True, True),
     deterministic: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of :func:`dcnv3`.
@@ -254,10 +266,12 @@ def dcnv3_backward(
         dilation: pixels between two points of a kernel.
         groups: G.
         offset_scale: factor of the kernel, around its centre, and of the offsets.
+        output_mask: which of the three gradients are wanted.
         deterministic: changes nothing here: PyTorch's own operators find out for themselves.
 
     Returns:
-        The gradients of ``input``, ``offset`` and ``mask``, in their shapes and types.
+        The gradients of ``input``, ``offset`` and ``mask``, in their shapes and types; without elements where they are
+        not wanted.
     """
     N, H, W, C = input.shape
     _, Ho, Wo, GK = mask.shape
@@ -268,15 +282,20 @@ def dcnv3_backward(
     grad = grad.reshape(N * groups, D, Ho * Wo, 1)
     grid, counts = _kernel_grid(input, offset, kernel_size, stride, padding, dilation, groups, offset_scale)
     maps = _group_maps(input, groups)
-    grad_weights = (sample(maps, grid) * grad).sum(1)  # [N*G, Ho*Wo, K]
-    grad_maps, grad_grid = sample_backward(grad * _kernel_weights(mask, groups, dtype), maps, grid)
-
-    grad_input = grad_maps[:, :, :H, :W].reshape(N, C, H, W).permute(0, 2, 3, 1)
-    pixels = grad_grid.new_tensor([2 * offset_scale / _exact_size(W), 2 * offset_scale / _exact_size(H)])
-    grad_offset = torch.where(counts, grad_grid * pixels, 0.0).reshape(N, groups, Ho * Wo, K * 2).transpose(1, 2)
-    grad_mask = grad_weights.reshape(N, groups, Ho * Wo, K).transpose(1, 2)
-    return (
-        grad_input.contiguous().to(input.dtype),
-        grad_offset.reshape(offset.shape).to(offset.dtype),
-        grad_mask.reshape(mask.shape).to(mask.dtype),
-    )
+    grad_input, grad_offset, grad_mask = input.new_empty(0), offset.new_empty(0), mask.new_empty(0)
+    input_wanted, offset_wanted, mask_wanted = output_mask
+    if mask_wanted:
+        grad_weights = (sample(maps, grid) * grad).sum(1)  # [N*G, Ho*Wo, K]
+        grad_mask = grad_weights.reshape(N, groups, Ho * Wo, K).transpose(1, 2).reshape(mask.shape).to(mask.dtype)
+    if input_wanted or offset_wanted:
+        grad_sampled = grad * _kernel_weights(mask, groups, dtype)
+        grad_maps, grad_grid = sample_backward(grad_sampled, maps, grid, input_wanted)
+    if input_wanted:
+        grad_input = grad_maps[:, :, :H, :W].reshape(N, C, H, W).permute(0, 2, 3, 1).contiguous().to(input.dtype)
+    if offset_wanted:
+        # two numbers, not a tensor of two, which would be a copy to the device, for which it has to wait
+        pixels = [2 * offset_scale / _exact_size(size) for size in (W, H)]
+        grad_pixels = torch.stack([grad_grid[..., axis] * pixels[axis] for axis in range(2)], -1)
+        places = torch.where(counts, grad_pixels, 0.0).reshape(N, groups, Ho * Wo, K * 2).transpose(1, 2)
+        grad_offset = places.reshape(offset.shape).to(offset.dtype)
+    return grad_input, grad_offset, grad_mask

@@ -1,4 +1,5 @@
-// The CUDA kernels of shared_ops, with all that launches them, compiled for the CPU and registered under the name EMULATION.
+// The CUDA kernels of shared_ops, with all that launches them, compiled for the CPU and registered under the name
+// EMULATION.
 #include <cuda_runtime.h>
 #include <torch/csrc/stable/c/shim.h>
 #include <torch/csrc/stable/library.h>
@@ -32,18 +33,27 @@ STABLE_TORCH_LIBRARY(EMULATION, m) {
       "Tensor attention_weights) -> Tensor");
   m.def(
       "ms_deform_attn_backward(Tensor grad_output, Tensor value, int[] spatial_shapes, int[] level_start_index, "
-      "Tensor sampling_locations, Tensor attention_weights, bool deterministic) -> (Tensor, Tensor, Tensor)");
+      "Tensor sampling_locations, Tensor attention_weights, bool[3] output_mask, bool deterministic) -> (Tensor, "
+      "Tensor, Tensor)");
   m.def(
       "dcnv3(Tensor input, Tensor offset, Tensor mask, int[] kernel_size, int[] stride, int[] padding, "
       "int[] dilation, int groups, float offset_scale) -> Tensor");
   m.def(
       "dcnv3_backward(Tensor grad_output, Tensor input, Tensor offset, Tensor mask, int[] kernel_size, int[] stride, "
-      "int[] padding, int[] dilation, int groups, float offset_scale, bool deterministic) -> (Tensor, Tensor, Tensor)");
+      "int[] padding, int[] dilation, int groups, float offset_scale, bool[3] output_mask, bool deterministic) -> "
+      "(Tensor, Tensor, Tensor)");
 }
 
+#define SERVE(name) m.impl(#name, &shared_ops::serve<"shared_ops::_plain_" #name, TORCH_BOX(&shared_ops::name)>)
 _STABLE_TORCH_LIBRARY_IMPL(EMULATION, CPU, m, real) {
-  m.impl("ms_deform_attn", TORCH_BOX(&shared_ops::ms_deform_attn));
-  m.impl("ms_deform_attn_backward", TORCH_BOX(&shared_ops::ms_deform_attn_backward));
-  m.impl("dcnv3", TORCH_BOX(&shared_ops::dcnv3));
-  m.impl("dcnv3_backward", TORCH_BOX(&shared_ops::dcnv3_backward));
+  SERVE(ms_deform_attn);
+  SERVE(ms_deform_attn_backward);
+  SERVE(dcnv3);
+  SERVE(dcnv3_backward);
+}
+
+// Chooses the device; returns how many kernels were launched since it was last chosen.
+extern "C" __attribute__((visibility("default"))) int choose_device(int capability, int multiprocessors) {
+  emulation::device = {capability, multiprocessors};
+  return std::exchange(emulation::launches, 0);
 }

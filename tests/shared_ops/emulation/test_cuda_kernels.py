@@ -1,13 +1,14 @@
 """The numbers of the CUDA kernels, run on the CPU, against plain PyTorch in float64."""
 
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
-from support.operators import OPERATORS, Operator
+from support.operators import MASKS, OPERATORS, Operator
 
 ATTENTION, CONVOLUTION = OPERATORS['ms_deform_attn'], OPERATORS['dcnv3']
 
@@ -42,11 +43,16 @@ def draw(operator: Operator, types: tuple[torch.dtype, torch.dtype], **sizes: ob
 
 
 def run(
-    kernels: object, operator: Operator, arguments: SimpleNamespace, grad_output: Tensor, deterministic: bool = False
+    kernels: object,
+    operator: Operator,
+    arguments: SimpleNamespace,
+    grad_output: Tensor,
+    deterministic: bool = False,
+    output_mask: Sequence[bool] = (True, True, True),
 ) -> list[Tensor]:
     flat = operator.flat(arguments)
     backward = getattr(kernels, f'{operator.name}_backward')
-    return [getattr(kernels, operator.name)(*flat), *backward(grad_output, *flat, deterministic)]
+    return [getattr(kernels, operator.name)(*flat), *backward(grad_output, *flat, output_mask, deterministic)]
 
 
 def expect(operator: Operator, arguments: SimpleNamespace, grad_output: Tensor) -> list[Tensor]:
@@ -64,6 +70,8 @@ LEVELS = {
     'four levels': sizes(1, 2, 32, 7, 4, (6, 8), (3, 4), (1, 2), (5, 1)),
     'narrow heads': sizes(3, 2, 16, 5, 3, (6, 8), (4, 3)),
     'wide heads': sizes(2, 3, 64, 5, 4, (6, 8), (1, 9)),
+    'sixteen lanes left over': sizes(2, 3, 52, 11, 5, (6, 8), (1, 9)),
+    'wider heads': sizes(2, 3, 128, 5, 4, (6, 8), (3, 4)),
     'one vector, many points': sizes(2, 3, 8, 5, 37, (6, 8)),
     'lanes left over': sizes(2, 3, 24, 5, 5, (6, 8), (2, 3)),
     'several rounds of channels': sizes(2, 1, 264, 3, 2, (4, 5)),
@@ -133,10 +141,45 @@ def test_infinite_gradient_reaches_its_pixels_alone(kernels, deterministic) -> N
 
 
 @pytest.mark.parametrize('N, shape, M', [(3, (128, 128), 4), (1, (256, 256), 3)], ids=['images', 'heads'])
-def test_half_precision_in_shares(kernels, N, shape, M) -> None:
-    """The float32 sums of these take more than kSmallSums, so images, or heads, are worked on in turn."""
-    drawn = draw(ATTENTION, (torch.bfloat16, torch.float32), **sizes(N, M, 16, 7, 3, shape))
-    assert_all_near(run(kernels, ATTENTION, *drawn), expect(ATTENTION, *drawn))
+def test_half_precision_in_shares(emulation, choose_device, N, shape, M) -> None:
+    """Images, or heads, are worked on in turn where the sums take much memory and each share fills the device."""
+    drawn = draw(ATTENTION, (torch.bfloat16, torch.float32), **sizes(N, M, 16, 705, 3, shape))
+    wanted = expect(ATTENTION, *drawn)
+    # forward, then a kernel and a move for each of two shares; a large device gets all of this work at once
+    for multiprocessors, launches in [(1, 1 + 2 * 2), (132, 1 + 2)]:
+        choose_device(emulation.capability, multiprocessors)
+        assert_all_near(run(emulation.operators, ATTENTION, *drawn), wanted)
+        assert choose_device(emulation.capability, multiprocessors) == launches
+
+
+@pytest.mark.parametrize('deterministic', [False, True], ids=['atomic', 'deterministic'])
+@pytest.mark.parametrize('output_mask', MASKS, ids=str)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize('name', ['one vector, many points', 'wide heads', 'odd channels', '3x3'])
+def test_gradients_that_nobody_wants(kernels, name, dtype, output_mask, deterministic) -> None:
+    operator, sizes_of_case = CASES[name]
+    drawn = draw(operator, (dtype, torch.float32), **sizes_of_case)
+    output, *gradients = expect(operator, *drawn)
+    wanted = [gradient if mask else gradient.new_empty(0) for gradient, mask in zip(gradients, output_mask)]
+    got = run(kernels, operator, *drawn, deterministic, output_mask)
+    for one, other in zip(got, [output, *wanted], strict=True):
+        if other.numel() == 0:
+            assert one.shape == other.shape
+        else:
+            assert_near(one, other)
+
+
+@pytest.mark.parametrize('newer', [0, 1, 2, 10, 20], ids='capability + {}'.format)
+def test_plain_pytorch_serves_devices_without_code(emulation, choose_device, newer) -> None:
+    """Code serves its own generation; what the library has for later ones is PTX from 10.0 on."""
+    capability = emulation.capability + newer
+    served = newer < 10 or capability >= 100
+    for older in (False, True):
+        choose_device(emulation.capability - 10 if older else capability, 132)
+        for operator in OPERATORS.values():
+            drawn = draw(operator, (torch.float32, torch.float32))
+            assert_all_near(run(emulation.operators, operator, *drawn), expect(operator, *drawn))
+        assert (choose_device(emulation.capability, 132) > 0) == (served and not older)
 
 
 def test_views(kernels) -> None:

@@ -9,7 +9,7 @@ from torch.export import Dim, ExportedProgram
 
 import shared_ops
 from shared_ops._library import SCHEMAS
-from support.operators import OPERATORS, Operator, assert_all_near, some_gradient
+from support.operators import MASKS, OPERATORS, Operator, assert_all_near, some_gradient
 
 
 class Attention(nn.Module):
@@ -94,14 +94,15 @@ def test_only_operators_of_pytorch_are_left(decomposed) -> None:
 
 
 @pytest.mark.parametrize('deterministic', [False, True])
+@pytest.mark.parametrize('output_mask', MASKS, ids=str)
 @pytest.mark.parametrize('name', OPERATORS)
-def test_backward(name: str, deterministic: bool) -> None:
+def test_backward(name: str, output_mask: list[bool], deterministic: bool) -> None:
     """For graphs that hold a training step."""
     operator: Operator = OPERATORS[name]
     arguments = operator.flat(operator.make())
     gradient = some_gradient(operator.overload(*arguments))
     function = shared_ops.decompositions()[operator.backward_overload]
-    arguments = (gradient, *arguments, deterministic)
+    arguments = (gradient, *arguments, output_mask, deterministic)
     assert_all_near(function(*arguments), operator.backward_overload(*arguments))
 
 

@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from support.operators import (
     DTYPES,
     HALF,
+    MASKS,
     OPERATORS,
     Operator,
     assert_all_near,
@@ -43,6 +45,47 @@ def test_explicit_backward_of_the_reference(operator: Operator, device: str) -> 
     arguments = operator.make(device)
     output, *wanted = forward_and_gradients(operator, arguments, operator.reference)
     assert_all_near(operator.reference_backward(some_gradient(output), **vars(arguments)), wanted)
+
+
+@pytest.mark.parametrize('deterministic', [False, True], ids=['any order', 'deterministic'])
+@pytest.mark.parametrize('output_mask', MASKS, ids=str)
+def test_gradients_that_nobody_wants(
+    output_mask: list[bool], deterministic: bool, operator: Operator, device: str
+) -> None:
+    """They have no elements, and the others are what they are beside them."""
+    arguments = operator.make(device)
+    output, *wanted = forward_and_gradients(operator, arguments, operator.reference)
+    wanted = [gradient if mask else gradient.new_empty(0) for gradient, mask in zip(wanted, output_mask)]
+    grad_output = some_gradient(output)
+    assert_all_near(operator.reference_backward(grad_output, **vars(arguments), output_mask=output_mask), wanted)
+    flat = operator.flat(arguments)
+    assert_all_near(operator.backward_overload(grad_output, *flat, output_mask, deterministic), wanted)
+
+
+@pytest.mark.parametrize('leaf', [0, 1, 2])
+def test_frozen_tensors_get_no_gradient(leaf: int, operator: Operator, device: str, monkeypatch) -> None:
+    """Autograd asks for what the leaves require, and for nothing else."""
+    arguments = operator.make(device)
+    leaves = operator.leaves(arguments)
+    leaves[leaf].requires_grad_()
+    with _Masks() as asked:
+        operator.function(**vars(arguments)).sum().backward()
+    assert asked.masks == [[index == leaf for index in range(3)]]
+    assert [tensor.grad is not None for tensor in leaves] == asked.masks[0]
+
+
+class _Masks(TorchDispatchMode):
+    """Notes what every backward is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.masks: list[list[bool]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in {operator.backward_overload for operator in OPERATORS.values()}:
+            (position,) = [i for i, a in enumerate(func._schema.arguments) if a.name == 'output_mask']
+            self.masks.append(list(args[position]))
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize('native', [False, True], ids=['computable_points', 'native_points'])
@@ -110,7 +153,7 @@ def test_points_that_are_nowhere_hide_everything(operator: Operator, device: str
     weight.fill_(math.nan)
     flat = operator.flat(arguments)
     output = operator.overload(*flat)
-    for result in (output, *operator.backward_overload(torch.full_like(output, math.inf), *flat)):
+    for result in (output, *operator.backward_overload(torch.full_like(output, math.inf), *flat, MASKS[0])):
         assert (result == 0).all()
 
 

@@ -7,6 +7,7 @@ from shared_ops._library import SCHEMAS
 from support.operators import (
     DTYPES,
     HALF,
+    MASKS,
     OPERATORS,
     Operator,
     assert_all_near,
@@ -41,7 +42,8 @@ def test_opcheck(dtype: torch.dtype, native: bool, requires_grad: bool, operator
 def test_opcheck_of_the_backward(dtype: torch.dtype, native: bool, operator: Operator, device: str) -> None:
     arguments = operator.make(device, dtype, points=dtype if native else compute_dtype(dtype))
     grad_output = some_gradient(operator.function(**vars(arguments)))
-    torch.library.opcheck(operator.backward_overload, (grad_output, *operator.flat(arguments)))
+    for output_mask in (MASKS[0], [False, True, False]):
+        torch.library.opcheck(operator.backward_overload, (grad_output, *operator.flat(arguments), output_mask))
 
 
 def test_there_is_an_implementation_for_every_device() -> None:
@@ -78,8 +80,8 @@ def test_direct_calls_of_the_attention_are_kept_inside_of_the_tensors() -> None:
     ]:
         with pytest.raises(RuntimeError, match='ms_deform_attn'):
             attention.overload(*wrong)
-    with pytest.raises(RuntimeError, match='grad'):
-        attention.backward_overload(value, value, sizes, starts, locations, weights)
+    with pytest.raises(RuntimeError, match='the gradient must have'):
+        attention.backward_overload(value, value, sizes, starts, locations, weights, MASKS[0])
 
 
 @pytest.mark.needs_kernels
@@ -98,8 +100,8 @@ def test_direct_calls_of_the_convolution_are_kept_inside_of_the_tensors() -> Non
         arguments = [*right[:position], wrong, *right[position + 1 :]]
         with pytest.raises(RuntimeError, match='dcnv3'):
             convolution.overload(*arguments)
-    with pytest.raises(RuntimeError, match='grad'):
-        convolution.backward_overload(image, *right)
+    with pytest.raises(RuntimeError, match='the gradient must have'):
+        convolution.backward_overload(image, *right, MASKS[0])
 
 
 @pytest.mark.parametrize('native', [False, True], ids=['computable_points', 'native_points'])

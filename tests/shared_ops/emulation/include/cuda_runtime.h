@@ -73,6 +73,13 @@ struct Warp {
 
 inline Warp warp;
 
+struct Device {
+  int capability, multiprocessors;
+};
+
+inline Device device = {SHARED_OPS_CUDA_ARCH / 10, 132};
+inline int launches = 0;
+
 // Leaves one fiber for another. ucontext makes fibers but takes two system calls to switch.
 __attribute__((noinline)) inline void switch_from(jmp_buf& here, jmp_buf& there) {
   if (_setjmp(here) == 0) {
@@ -222,6 +229,22 @@ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z,
 
 using cudaStream_t = void*;
 using cudaError_t = int;
+constexpr cudaError_t cudaSuccess = 0;
+
+enum cudaDeviceAttr {
+  cudaDevAttrComputeCapabilityMajor,
+  cudaDevAttrComputeCapabilityMinor,
+  cudaDevAttrMultiProcessorCount
+};
+
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int /*device*/) {
+  const emulation::Device& device = emulation::device;
+  *value = attribute == cudaDevAttrMultiProcessorCount      ? device.multiprocessors
+           : attribute == cudaDevAttrComputeCapabilityMajor ? device.capability / 10
+                                                            : device.capability % 10;
+  return cudaSuccess;
+}
+
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   size_t dynamicSmemBytes;
@@ -236,6 +259,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
       config->gridDim.x > 0x7fffffffu) {
     emulation::fail("a grid that a device would refuse");
   }
+  ++emulation::launches;
   const std::function<void()> body = [&] { kernel(arguments...); };
   emulation::warp.body = &body;
   gridDim = config->gridDim;
