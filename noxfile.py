@@ -6,6 +6,7 @@ Sessions make fresh environments and install built wheels, so that what passes h
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def source_files(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def build_distributions(session: nox.Session, name: str, build: str = 'cpu') -> Path:
+def build_distributions(session: nox.Session, name: str, build: str = 'cpu', **settings: str) -> Path:
     """Build sdist and wheel of one project, or find those that were built from the same files before.
 
     Everything that is tested comes from here, so what passes under one PyTorch is the very file that passes under
@@ -53,12 +54,14 @@ def build_distributions(session: nox.Session, name: str, build: str = 'cpu') -> 
         session: the running session.
         name: import name, a key of ``PROJECTS``.
         build: value of ``SHARED_OPS_BUILD``: which libraries go into the wheel of shared_ops.
+        settings: further variables of its ``setup.py``.
 
     Returns:
         A folder with the two files.
     """
     project = ROOT / PROJECTS[name]
-    digest = hashlib.sha256(build.encode() if name == 'shared_ops' else b'')
+    env = {'SHARED_OPS_BUILD': build, **settings}
+    digest = hashlib.sha256(f'{sorted(env.items())}'.encode() if name == 'shared_ops' else b'')
     for file in source_files(project):
         digest.update(str(file.relative_to(project)).encode() + b'\0' + file.read_bytes())
     folder = Path(session.cache_dir) / 'wheels' / f'{name}-{digest.hexdigest()[:16]}'
@@ -68,7 +71,7 @@ def build_distributions(session: nox.Session, name: str, build: str = 'cpu') -> 
         # uv builds the sdist, and the wheel from that sdist
         session.run_install(
             'uv', 'build', '--quiet', '--out-dir', str(scratch), str(project),
-            env={'SHARED_OPS_BUILD': build}, external=True,
+            env=env, external=True,
         )  # fmt: skip
         for wheel in scratch.glob('*-linux_*.whl'):
             name_platform(session, wheel)
@@ -91,9 +94,9 @@ def name_platform(session: nox.Session, wheel: Path) -> None:
     wheel.unlink()
 
 
-def build_wheel(session: nox.Session, name: str, build: str = 'cpu') -> Path:
+def build_wheel(session: nox.Session, name: str, build: str = 'cpu', **settings: str) -> Path:
     """Return the wheel of :func:`build_distributions`."""
-    (wheel,) = build_distributions(session, name, build).glob('*.whl')
+    (wheel,) = build_distributions(session, name, build, **settings).glob('*.whl')
     session.log(f'{wheel.name}: sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]}')
     return wheel
 
@@ -200,6 +203,85 @@ def ops_cuda(session: nox.Session) -> None:
     session.install(*TEST_TOOLS)
     session.run('python', '-m', 'shared_ops')
     run_tests(session, 'tests/shared_ops/ops', REQUIRE_NVCC='1')
+
+
+# What a GPU machine is taken to have. Whatever else is needed travels, in wheels for its Python and its C library.
+GPU_MACHINE = (
+    'torch==2.11.*', 'torchvision', 'timm', 'numpy', 'scipy', 'opencv-python-headless', 'matplotlib', 'pip',
+    'setuptools<82', 'wheel', 'ninja',
+)  # fmt: skip
+GPU_PLATFORMS = [f'manylinux_2_{minor}_x86_64' for minor in (28, 27, 24, 17, 12, 5)]
+GPU_NEEDS = ('pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'rich', 'deformops==3.0.1')
+GPU_ARCH = '90'
+# What is carried there with the repository may weigh so much.
+LARGEST_BUNDLE = 50_000_000
+
+
+@nox.session(python='3.12')
+def gpu_bundle(session: nox.Session) -> None:
+    """Pack into .gpu what tests/gpu needs on a machine without a network; go through it on the CPU (8 minutes)."""
+    if shutil.which('nvcc') is None:
+        session.skip('nvcc is not on PATH')
+    session.install(*GPU_MACHINE)
+    bundle = ROOT / '.gpu'
+    shutil.rmtree(bundle, ignore_errors=True)
+    kernels = [
+        build_wheel(session, 'shared_ops', 'cuda', SHARED_OPS_CUDA_ARCHS=GPU_ARCH, SHARED_OPS_CUDA_ORDER=order)
+        for order in ('queries', 'heads')
+    ]
+    shutil.unpack_archive(kernels[1], bundle / 'other_order', 'zip')
+    ours = [kernels[0], *(build_wheel(session, name) for name in PACKAGES)]
+    download_missing(session, bundle / 'wheels', ours, [f'{ours[0]}[openmmlab,vit,mask2former]', *map(str, ours[1:])])
+    shutil.copytree(build_peers(session), bundle / 'peers')
+    ceilings = ('-o', str(bundle / 'ceilings'), 'shared_ops/benchmarks/ceilings.cu')
+    session.run('nvcc', '-O3', '-std=c++20', f'-arch=sm_{GPU_ARCH}', *ceilings, external=True)
+    headers = session.run('python', '-c', 'import sysconfig; print(sysconfig.get_path("include"))', silent=True)
+    shutil.copytree(headers.strip(), bundle / 'include')
+    weigh(session, bundle)
+    out = Path(session.create_tmp(), 'gpu_results').resolve()
+    shutil.rmtree(out, ignore_errors=True)
+    places = ('--bundle', str(bundle), '--out', str(out), '--work', str(out.with_name('gpu_work')))
+    session.run('python', 'tests/gpu', 'both', *places, '--device', 'cpu')
+    session.run('python', 'tests/gpu', 'summary', str(out))
+
+
+def download_missing(session: nox.Session, folder: Path, ours: list[Path], wanted: list[str]) -> None:
+    """Put into a folder our wheels, and those of what the environment lacks of all that is ``wanted``."""
+    folder.mkdir(parents=True)
+    for wheel in ours:
+        shutil.copy(wheel, folder)
+    report = Path(session.create_tmp(), 'missing.json').resolve()
+    pip, binary = ('python', '-m', 'pip', '--disable-pip-version-check', '--quiet'), ('--only-binary', ':all:')
+    session.run(*pip, 'install', '--dry-run', *binary, '--report', str(report), *wanted, *GPU_NEEDS)
+    found = [entry['metadata'] for entry in json.loads(report.read_text())['install']]
+    names = [f'{entry["name"]}=={entry["version"]}' for entry in found if not entry['name'].startswith('mmseg-')]
+    platforms = [word for platform in GPU_PLATFORMS for word in ('--platform', platform)]
+    session.run(*pip, 'download', '--no-deps', *binary, *platforms, '--dest', str(folder), *names)
+
+
+def build_peers(session: nox.Session) -> Path:
+    """Compile what the benchmarks compare with, or find what the same script made before."""
+    script = ROOT / 'shared_ops' / 'benchmarks' / 'build_peers.py'
+    folder = Path(session.cache_dir) / f'peers-{hashlib.sha256(script.read_bytes()).hexdigest()[:16]}'
+    if not folder.exists():
+        scratch = folder.with_suffix('.unfinished')
+        shutil.rmtree(scratch, ignore_errors=True)
+        session.run('python', str(script), str(scratch), '--archs', f'{int(GPU_ARCH) / 10}')
+        scratch.rename(folder)
+    return folder
+
+
+def weigh(session: nox.Session, bundle: Path) -> None:
+    """Say what is carried, and fail where it is too much."""
+    tracked = session.run('git', 'ls-files', '-z', external=True, silent=True).split('\0')
+    sizes = {'the repository': sum(os.lstat(ROOT / name).st_size for name in tracked if name)}
+    for part in sorted(bundle.iterdir()):
+        files = [part] if part.is_file() else [path for path in part.rglob('*') if path.is_file()]
+        sizes[f'.gpu/{part.name}'] = sum(path.stat().st_size for path in files)
+    for name, size in sizes.items():
+        session.log(f'{name}: {size / 1e6:.1f} MB')
+    if sum(sizes.values()) > LARGEST_BUNDLE:
+        session.error(f'{sum(sizes.values()) / 1e6:.1f} MB are more than {LARGEST_BUNDLE / 1e6:.0f} MB')
 
 
 # Where the code is wrong, these stop the process: reads and writes outside of what was allocated, overflows and

@@ -1,6 +1,7 @@
 """Every kernel of the main cases once, in a range that is called what it computes, for a profiler to count in."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -18,14 +19,20 @@ CHOSEN = (
 )  # fmt: skip
 
 
+def named(name: str, device: str) -> contextlib.AbstractContextManager[None]:
+    """Return a range of NVTX, by which the profiler calls kernels; a CPU has none."""
+    return torch.cuda.nvtx.range(name) if device == 'cuda' else contextlib.nullcontext()
+
+
 def run_once(case: Case, precision: str, device: str) -> None:
     """Run forward and backward of one image."""
     tensors = draw(case, 1).to(PRECISIONS[precision], device)
     bound = Ours().bind(tensors)
-    with torch.profiler.record_function(case.name), named(f'{case.name} {precision} forward', device):
+    with named(f'{case.name}, {precision}, forward', device):
         output = bound.forward()
-    with named(f'{case.name} {precision} backward', device):
-        torch.autograd.grad(output, tensors.inputs, tensors.grad_output.reshape(output.shape))
+    # ranges are those of a thread, so the backward has to stay in this one
+    with torch.autograd.set_multithreading_enabled(False), named(f'{case.name}, {precision}, backward', device):
+        torch.autograd.grad(output, bound.inputs, tensors.grad_output.reshape(output.shape))
 
 
 def main() -> None:

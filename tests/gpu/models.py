@@ -25,10 +25,10 @@ from support.reference import metas
 # Largest deviation of the scores, relative to their largest value; then of the loss; then of the norm of a gradient's
 # deviation, relative to the gradient's norm.
 # float32: the originals' own noise is 5e-6, and twenty times that leaves room for other algorithms of a convolution.
-# Where a sampling point crosses a pixel or a mask its threshold, gradients jump, so they are not held to more than 2e-2.
-# Mixed precision: bfloat16 resolves 2^-8 and float16 2^-11; some forty layers, whose roundings add up like a random
-# walk, make of that a few hundredths in the scores; points that are rounded over the edge of a pixel make tenths of it in
-# the gradients of what lies below them.
+# Where a sampling point crosses a pixel, or a mask its threshold, gradients jump, so they are held to 2e-2 alone.
+# Mixed precision: bfloat16 resolves 2^-8 and float16 2^-11. Some forty layers, whose roundings add up like a random
+# walk, make of that a few hundredths in the scores; and points that rounding moves over the edge of a pixel make tenths
+# in the gradients of what lies below them.
 ALLOWED = {
     'float32': (1e-4, 1e-4, 2e-2),
     'bfloat16': (1e-1, 5e-2, 5e-1),

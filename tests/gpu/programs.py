@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from internimage import InternImage
+
+import torch
 from torch import Tensor, nn
 
 from support.backbones import small

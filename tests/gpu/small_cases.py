@@ -1,14 +1,13 @@
-"""Every kernel once, on sizes that a sanitizer gets through in seconds: types, channels, both modes, fewer gradients."""
+"""Every kernel once, on sizes that a sanitizer gets through in seconds: types, channels, modes, fewer gradients."""
 
 import argparse
 import itertools
 import json
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import torch
 
-from support.operators import OPERATORS, Operator, forward_and_gradients, some_gradient
+from support.operators import MASKS, OPERATORS, forward_and_gradients, some_gradient
 
 # of the data, and of what says where it is sampled
 TYPES = (
@@ -22,14 +21,6 @@ TYPES = (
 CHANNELS = (1, 3, 8, 16, 24, 32, 64, 128, 264)
 
 
-def one_gradient(operator: Operator, arguments: SimpleNamespace, name: str) -> torch.Tensor:
-    """Return the gradient of one tensor where nobody asks for the others."""
-    leaf = getattr(arguments, name).detach().requires_grad_()
-    output = operator.function(**(vars(arguments) | {name: leaf}))
-    (gradient,) = torch.autograd.grad(output, leaf, some_gradient(output.detach()))
-    return gradient
-
-
 def cases(device: str) -> Iterator[tuple[str, list[torch.Tensor]]]:
     """Yield a case's name and what was computed."""
     for operator, (dtype, points), channels in itertools.product(OPERATORS.values(), TYPES, CHANNELS):
@@ -39,10 +30,12 @@ def cases(device: str) -> Iterator[tuple[str, list[torch.Tensor]]]:
             torch.use_deterministic_algorithms(deterministic)
             yield f'{name} {deterministic=}', forward_and_gradients(operator, arguments)
         torch.use_deterministic_algorithms(False)
-    for operator, (dtype, points) in itertools.product(OPERATORS.values(), TYPES):
+    for operator, (dtype, points), output_mask in itertools.product(OPERATORS.values(), TYPES, MASKS):
         arguments = operator.make(device, dtype, D=32, points=points)
-        for name in operator.tensors:
-            yield f'{operator.name} {dtype} {points} {name} alone', [one_gradient(operator, arguments, name)]
+        gradient = some_gradient(operator.function(**vars(arguments)))
+        for deterministic in (False, True):
+            wanted = operator.backward_overload(gradient, *operator.flat(arguments), output_mask, deterministic)
+            yield f'{operator.name} {dtype} {points} {output_mask=} {deterministic=}', list(wanted)
 
 
 def main() -> None:

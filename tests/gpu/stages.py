@@ -18,7 +18,7 @@ GRACE = 3.0
 class Stages:
     """The stages of one half.
 
-    ``stages.jsonl`` gets a line for each, ``log.txt`` what it printed; lines of an earlier run of this half are dropped.
+    ``stages.jsonl`` gets a line for each, ``log.txt`` what it printed; lines of an earlier run of the half go.
 
     Args:
         out: folder of the results.
