@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-# Between the request to stop and the kill, for a test run to say where it was.
+# Between the request to stop, at the limit, and the kill: for a test run to say where it was.
 GRACE = 3.0
 
 
@@ -74,7 +74,7 @@ class Stages:
             except OSError as error:
                 return None, f'did not start: {error}'
             try:
-                rc = process.wait(max(0.5, limit - GRACE))
+                rc = process.wait(limit)
                 return rc, 'succeeded' if rc == 0 else f'failed with status {rc}'
             except subprocess.TimeoutExpired:
                 _signal(process, signal.SIGTERM)
