@@ -251,12 +251,17 @@ def download_missing(session: nox.Session, folder: Path, ours: list[Path], wante
     for wheel in ours:
         shutil.copy(wheel, folder)
     report = Path(session.create_tmp(), 'missing.json').resolve()
-    pip, binary = ('python', '-m', 'pip', '--disable-pip-version-check', '--quiet'), ('--only-binary', ':all:')
-    session.run(*pip, 'install', '--dry-run', *binary, '--report', str(report), *wanted, *GPU_NEEDS)
-    found = [entry['metadata'] for entry in json.loads(report.read_text())['install']]
-    names = [f'{entry["name"]}=={entry["version"]}' for entry in found if not entry['name'].startswith('mmseg-')]
+    pip = ('python', '-m', 'pip', '--disable-pip-version-check', '--quiet')
+    session.run(*pip, 'install', '--dry-run', '--report', str(report), *wanted, *GPU_NEEDS)
+    binary, source = [], []
+    for entry in json.loads(report.read_text())['install']:
+        about, url = entry['metadata'], entry['download_info']['url']
+        if not url.startswith('file:'):  # ours
+            (binary if url.endswith('.whl') else source).append(f'{about["name"]}=={about["version"]}')
     platforms = [word for platform in GPU_PLATFORMS for word in ('--platform', platform)]
-    session.run(*pip, 'download', '--no-deps', *binary, *platforms, '--dest', str(folder), *names)
+    options = ('--no-deps', '--only-binary', ':all:', *platforms, '--dest', str(folder))
+    session.run(*pip, 'download', *options, *binary)
+    session.run(*pip, 'wheel', '--no-deps', '--wheel-dir', str(folder), *source)
 
 
 def build_peers(session: nox.Session) -> Path:

@@ -10,13 +10,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2] / 'shared_ops' / 'benchmarks'))
 
 from implementations import Ours
-from shapes import CASES, TINY, Case
+from shapes import CASES, SELECTIONS, TINY, Case
 from tensors import PRECISIONS, draw
-
-CHOSEN = (
-    'mask2former-1024-896', 'vit-adapter-l-896-injector', 'vit-adapter-l-896-extractor', 'deformable-detr-encoder',
-    'internimage-l-896-stage1', 'internimage-l-512-stage3', 'internimage-h-896-stage3',
-)  # fmt: skip
 
 
 def named(name: str, device: str) -> contextlib.AbstractContextManager[None]:
@@ -26,7 +21,7 @@ def named(name: str, device: str) -> contextlib.AbstractContextManager[None]:
 
 def run_once(case: Case, precision: str, device: str) -> None:
     """Run forward and backward of one image."""
-    tensors = draw(case, 1).to(PRECISIONS[precision], device)
+    tensors = draw(case, 1, device).to(PRECISIONS[precision], device)
     bound = Ours().bind(tensors)
     with named(f'{case.name}, {precision}, forward', device):
         output = bound.forward()
@@ -40,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cuda')
     device = parser.parse_args().device
-    for case in [CASES[name] for name in CHOSEN] if device == 'cuda' else TINY.values():
+    for case in [CASES[name] for name in SELECTIONS['gpu']] if device == 'cuda' else TINY.values():
         for precision in ('float32', 'bfloat16-points32'):
             run_once(case, precision, device)
             print(case.name, precision, flush=True)
