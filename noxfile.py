@@ -44,7 +44,7 @@ def source_files(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def build_distributions(session: nox.Session, name: str, build: str = 'cpu', **settings: str) -> Path:
+def build_distributions(session: nox.Session, name: str, build: str = 'cpu', **variables: str) -> Path:
     """Build sdist and wheel of one project, or find those that were built from the same files before.
 
     Everything that is tested comes from here, so what passes under one PyTorch is the very file that passes under
@@ -54,14 +54,14 @@ def build_distributions(session: nox.Session, name: str, build: str = 'cpu', **s
         session: the running session.
         name: import name, a key of ``PROJECTS``.
         build: value of ``SHARED_OPS_BUILD``: which libraries go into the wheel of shared_ops.
-        settings: further variables of its ``setup.py``.
+        variables: more of what ``shared_ops/setup.py`` reads from the environment.
 
     Returns:
         A folder with the two files.
     """
     project = ROOT / PROJECTS[name]
-    env = {'SHARED_OPS_BUILD': build, **settings}
-    digest = hashlib.sha256(f'{sorted(env.items())}'.encode() if name == 'shared_ops' else b'')
+    settings = {'SHARED_OPS_BUILD': build, 'SHARED_OPS_CUDA_ARCHS': '', 'SHARED_OPS_CUDA_ORDER': ''} | variables
+    digest = hashlib.sha256(repr(settings).encode() if name == 'shared_ops' else b'')
     for file in source_files(project):
         digest.update(str(file.relative_to(project)).encode() + b'\0' + file.read_bytes())
     folder = Path(session.cache_dir) / 'wheels' / f'{name}-{digest.hexdigest()[:16]}'
@@ -71,7 +71,7 @@ def build_distributions(session: nox.Session, name: str, build: str = 'cpu', **s
         # uv builds the sdist, and the wheel from that sdist
         session.run_install(
             'uv', 'build', '--quiet', '--out-dir', str(scratch), str(project),
-            env=env, external=True,
+            env=settings, external=True,
         )  # fmt: skip
         for wheel in scratch.glob('*-linux_*.whl'):
             name_platform(session, wheel)
@@ -94,11 +94,17 @@ def name_platform(session: nox.Session, wheel: Path) -> None:
     wheel.unlink()
 
 
-def build_wheel(session: nox.Session, name: str, build: str = 'cpu', **settings: str) -> Path:
+def build_wheel(session: nox.Session, name: str, build: str = 'cpu', **variables: str) -> Path:
     """Return the wheel of :func:`build_distributions`."""
-    (wheel,) = build_distributions(session, name, build, **settings).glob('*.whl')
+    (wheel,) = build_distributions(session, name, build, **variables).glob('*.whl')
     session.log(f'{wheel.name}: sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]}')
     return wheel
+
+
+def require_nvcc(session: nox.Session) -> None:
+    """Stop where the CUDA library cannot be built."""
+    if shutil.which('nvcc') is None:
+        session.error('nvcc is not on PATH: install the CUDA toolkit, 12.8 or newer')
 
 
 def install_wheels(session: nox.Session, *names: str, extras: str = '', build: str = 'cpu') -> None:
@@ -196,13 +202,16 @@ def ops(session: nox.Session, implementation: str) -> None:
 
 @nox.session
 def ops_cuda(session: nox.Session) -> None:
-    """Compile the CUDA library where nvcc is found; test it where there is a device."""
-    if shutil.which('nvcc') is None:
-        session.skip('nvcc is not on PATH')
+    """Test the operators on a GPU, which has to be there, as nvcc has."""
+    require_nvcc(session)
     install_wheels(session, 'shared_ops', build='cuda')
-    session.install(*TEST_TOOLS)
+    session.install(*TEST_TOOLS, *EXPORT_TOOLS)
     session.run('python', '-m', 'shared_ops')
-    run_tests(session, 'tests/shared_ops/ops', REQUIRE_NVCC='1')
+    run_tests(
+        session, 'tests/shared_ops/ops',
+        REQUIRE_CUDA='1', REQUIRE_CUDA_LIBRARY='1', REQUIRE_ONNX='1', REQUIRE_KERNELS='1',
+        SHARED_OPS_REQUIRE_KERNELS='1',
+    )  # fmt: skip
 
 
 # What a GPU machine is taken to have. Whatever else is needed travels, in wheels for its Python and its C library.
@@ -220,8 +229,7 @@ LARGEST_BUNDLE = 50_000_000
 @nox.session(python='3.12')
 def gpu_bundle(session: nox.Session) -> None:
     """Pack into .gpu what tests/gpu needs on a machine without a network; go through it on the CPU (8 minutes)."""
-    if shutil.which('nvcc') is None:
-        session.skip('nvcc is not on PATH')
+    require_nvcc(session)
     session.install(*GPU_MACHINE)
     bundle = ROOT / '.gpu'
     shutil.rmtree(bundle, ignore_errors=True)
@@ -256,7 +264,7 @@ def download_missing(session: nox.Session, folder: Path, ours: list[Path], wante
     binary, source = [], []
     for entry in json.loads(report.read_text())['install']:
         about, url = entry['metadata'], entry['download_info']['url']
-        if not url.startswith('file:'):  # ours
+        if not about['name'].startswith('mmseg-'):  # ours are there
             (binary if url.endswith('.whl') else source).append(f'{about["name"]}=={about["version"]}')
     platforms = [word for platform in GPU_PLATFORMS for word in ('--platform', platform)]
     options = ('--no-deps', '--only-binary', ':all:', *platforms, '--dest', str(folder))
@@ -361,22 +369,28 @@ def readme(session: nox.Session) -> None:
         install_wheels(session, package, 'shared_ops', extras='[mask2former]')
     # pip too, or the README's `pip install` would be that of another environment
     session.install('nox[uv]', 'pip')
-    # the library for CUDA, which takes minutes, is compiled in `ops_cuda`
+    # the library for CUDA, which takes minutes, is compiled in `dist`
     session.run('python', 'tests/repo/run_readme.py', *session.posargs, env={'SHARED_OPS_BUILD': 'cpu'})
 
 
 @nox.session
 def dist(session: nox.Session) -> None:
-    """Build every sdist, every wheel from its sdist; inspect them; use vit_adapter by name."""
+    """Build sdists, and wheels from them, with kernels for CPU and CUDA; inspect them; use vit_adapter by name."""
+    require_nvcc(session)
     folder = ROOT / 'dist'
     shutil.rmtree(folder, ignore_errors=True)
     for name in PROJECTS:
-        shutil.copytree(build_distributions(session, name), folder, dirs_exist_ok=True)
+        shutil.copytree(build_distributions(session, name, build='cuda'), folder, dirs_exist_ok=True)
     # of the version that is being developed, uv's cache may hold wheels of an earlier state
     fresh = [f'--refresh-package=mmseg-{name.replace("_", "-")}' for name in PROJECTS]
     session.install(*fresh, '--find-links', str(folder), 'mmseg-vit-adapter')
-    session.install('pytest>=8', 'auditwheel>=6.8')
+    session.install('pytest>=8', 'auditwheel>=6.8', 'nvidia-cuda-cuobjdump')
     session.run('pytest', '--noconftest', 'tests/repo/distributions.py', env={'DIST_DIR': str(folder)})
+    session.install(*TEST_TOOLS)
+    session.run(
+        'pytest', 'tests/shared_ops/ops/test_library.py',
+        env={'REQUIRE_CUDA_LIBRARY': '1', 'REQUIRE_KERNELS': '1'},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -106,10 +106,14 @@ def first_line(command: list[str], last: bool = False) -> str:
     return lines[-1 if last else 0].replace('"', '')
 
 
+def asked_archs() -> list[str]:
+    return re.findall(r'[^\s,;]+', os.environ.get('SHARED_OPS_CUDA_ARCHS', ''))
+
+
 def cuda_archs(nvcc: str) -> tuple[list[int], int]:
     """Return the compute capabilities to build code for, and that of the PTX."""
     listed = subprocess.run([nvcc, '--list-gpu-code'], capture_output=True, text=True, check=True).stdout.split()
-    asked = re.findall(r'[^\s,;]+', os.environ.get('SHARED_OPS_CUDA_ARCHS', ''))
+    asked = asked_archs()
     for arch in asked:
         if f'sm_{arch}' not in listed:
             names = ' '.join(name.removeprefix('sm_') for name in listed)
@@ -153,8 +157,9 @@ def build_library(name: str, path: Path, scratch: Path) -> None:
         ]
         host = ['-ccbin', cxx[0]] if 'CXX' in os.environ else []
         options = [
-            '-DUSE_CUDA', f'-DSHARED_OPS_CUDA_CODES={",".join(map(str, archs))}', f'-DSHARED_OPS_CUDA_PTX={ptx}',
-            *CUDA_ORDERS[order], '--threads', '0', '-lineinfo', '-Xcompiler', '-fPIC,-fvisibility=hidden',
+            '-DUSE_CUDA', f'-DSHARED_OPS_CUDA_PTX={10 * ptx}', *CUDA_ORDERS[order], '--threads', '0',
+            # lines for profilers and sanitizers: with all architectures they make a library of 100 MB instead of 24
+            *(['-lineinfo'] if asked_archs() else []), '-Xcompiler', '-fPIC,-fvisibility=hidden',
             *(f'-gencode=arch=compute_{arch},code={code}' for arch, code in codes),
         ]  # fmt: skip
         compilers['.cu'] = [nvcc, *host, *common, *options]

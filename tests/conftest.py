@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +20,11 @@ def _kernels_are_loaded() -> bool:
     import shared_ops
 
     return shared_ops.kernels_available('cpu')
+
+
+def _cuda_library_is_there() -> bool:
+    spec = importlib.util.find_spec('shared_ops')
+    return spec is not None and Path(spec.origin).with_name('libshared_ops_cuda.so').exists()
 
 
 def _onnx_is_here() -> bool:
@@ -38,6 +44,7 @@ def _browser_is_here() -> bool:
 REQUIREMENTS = {
     'needs_kernels': (_kernels_are_loaded, 'REQUIRE_KERNELS', 'the compiled kernels of shared_ops'),
     'needs_cuda': (torch.cuda.is_available, 'REQUIRE_CUDA', 'a CUDA device'),
+    'needs_cuda_library': (_cuda_library_is_there, 'REQUIRE_CUDA_LIBRARY', 'the CUDA library of shared_ops'),
     'needs_onnx': (_onnx_is_here, 'REQUIRE_ONNX', 'onnx, onnxscript and onnxruntime'),
     'needs_mmdet': (lambda: importlib.util.find_spec('mmdet') is not None, 'REQUIRE_MMDET', 'MMDetection'),
     'needs_tensorboard': (
@@ -48,7 +55,6 @@ REQUIREMENTS = {
     'needs_serve': (_serve_is_here, 'REQUIRE_SERVE', 'Starlette and uvicorn'),
     'needs_browser': (_browser_is_here, 'REQUIRE_BROWSER', 'Chromium and playwright'),
     'needs_mim': (lambda: importlib.util.find_spec('mim') is not None, 'REQUIRE_MIM', "OpenMMLab's mim"),
-    'needs_nvcc': (lambda: shutil.which('nvcc') is not None, 'REQUIRE_NVCC', 'nvcc'),
 }
 
 

@@ -66,13 +66,45 @@ def test_configs_travel_whole(name: str) -> None:
     assert expected <= in_sdist
 
 
-def test_shared_ops_ships_library_and_sources() -> None:
+def test_shared_ops_ships_libraries_and_sources() -> None:
     tag = wheel_of('shared_ops').stem.split('-', 2)[2]
     assert tag.startswith('cp310-abi3-'), f'one wheel for every Python from 3.10 on was expected, not {tag}'
-    assert any(re.fullmatch(r'shared_ops/\w+(\.abi3)?\.so', entry) for entry in names_in_wheel('shared_ops'))
+    libraries = {entry for entry in names_in_wheel('shared_ops') if entry.endswith('.so')}
+    assert libraries == {'shared_ops/libshared_ops_cpu.so', 'shared_ops/libshared_ops_cuda.so'}
     sources = [path for path in (ROOT / 'shared_ops' / 'csrc').rglob('*') if path.is_file()]
     checkout = {str(path.relative_to(ROOT / 'shared_ops')) for path in sources}
     assert checkout <= names_in_sdist('shared_ops')
+
+
+def nvcc(*options: str) -> str:
+    return subprocess.run(['nvcc', *options], capture_output=True, text=True, check=True).stdout
+
+
+def test_cuda_library_has_code_for_every_architecture_of_its_toolkit(tmp_path: Path) -> None:
+    """Real code from the oldest that nvcc knows to Blackwell, PTX for what comes; and it says which toolkit made it."""
+    library = zipfile.ZipFile(wheel_of('shared_ops')).extract('shared_ops/libshared_ops_cuda.so', tmp_path)
+    (tool,) = [file for file in importlib.metadata.files('nvidia-cuda-cuobjdump') if file.name == 'cuobjdump']
+
+    def listed(kind: str) -> set[tuple[str, str]]:
+        """Return the files with kernels, each with what its code is for."""
+        command = [str(tool.locate()), f'--list-{kind}', library]
+        names = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return set(re.findall(r'(\w+(?:for|back)ward)\.(sm_\d+)\.', names))
+
+    known = nvcc('--list-gpu-code').split()
+    assert len(known) > 5
+    promised = {name for name in ('sm_70', 'sm_75', 'sm_80', 'sm_86', 'sm_90', 'sm_100', 'sm_120') if name in known}
+    assert {'sm_75', 'sm_80', 'sm_86', 'sm_90', 'sm_100', 'sm_120'} <= promised
+    files = {path.stem for path in (ROOT / 'shared_ops' / 'csrc' / 'cuda').glob('*ward.cu')}
+    assert len(files) == 4
+    assert listed('elf') == {(file, name) for file in files for name in promised}
+    assert listed('ptx') == {(file, 'sm_100') for file in files}
+    made_with = re.search(rb'SHARED_OPS_BUILD=[ -~]+', Path(library).read_bytes()).group().decode()
+    toolkit = re.search(r'cuda_(\d+)\.', nvcc('--version').splitlines()[-1]).group(1)
+    assert f'cuda_{toolkit}.' in made_with
+    assert 'queries together' in made_with
+    drivers = {'12': '525', '13': '580'}[toolkit]
+    print(f'the CUDA library was {made_with}: it serves drivers from {drivers} on')
 
 
 def test_platform_of_the_wheel_is_true() -> None:

@@ -43,6 +43,13 @@ def kernels_required() -> str:
         return message_of(lambda: _library.warn_of_reference.__wrapped__('cpu'))
 
 
+def old_driver() -> str:
+    reasons = {'cuda': _library.driver_problem(runtime=13000, driver=12040)}
+    with warnings.catch_warnings(record=True) as caught, replaced(_library, 'failures', reasons):
+        _library.warn_of_reference.__wrapped__('cuda')
+    return str(caught[-1].message)
+
+
 def two_lines() -> str:
     versions = {
         'onedl-mmengine': '0.10.12',

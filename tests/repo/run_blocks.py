@@ -11,7 +11,7 @@ from pathlib import Path
 
 from documents import ROOT, Block
 
-# The CUDA library takes minutes to compile, and the session ops_cuda compiles it.
+# The CUDA library takes minutes to compile, and the session dist compiles it.
 # TORCH_HOME, relative to the folder of the blocks, holds a file under the name of a published checkpoint.
 ENVIRONMENT = {'SHARED_OPS_BUILD': 'cpu', 'TORCH_HOME': 'torch_home'}
 # In this order: the packages prepare OpenMMLab's. Whether each imports alone is for the packages' own tests.

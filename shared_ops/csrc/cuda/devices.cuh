@@ -14,14 +14,14 @@
 
 namespace shared_ops {
 
-// Compute capabilities that the library has code for, 90 being 9.0; all from kPtx on compile that for themselves.
-constexpr std::array kCodes = {SHARED_OPS_CUDA_CODES};
+// Compute capabilities that the library has code for, 900 being 9.0: nvcc's own list. All from kPtx on compile the PTX.
+constexpr std::array kCodes = {__CUDA_ARCH_LIST__};
 constexpr int kPtx = SHARED_OPS_CUDA_PTX;
 
 // Code runs on the devices of its major version from its minor version on.
 inline bool has_code_for(int capability) {
   return capability >= kPtx || std::any_of(kCodes.begin(), kCodes.end(), [&](int code) {
-           return code / 10 == capability / 10 && code <= capability;
+           return code / 100 == capability / 100 && code <= capability;
          });
 }
 
@@ -31,7 +31,7 @@ inline bool serves(int device) {
   int major = 0, minor = 0;
   return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
          cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess &&
-         has_code_for(10 * major + minor);
+         has_code_for(100 * major + 10 * minor);
 }
 
 inline int multiprocessors(int device) {

@@ -70,14 +70,20 @@ def _load(device_type: str) -> str | None:
     except OSError as error:
         # PyTorch says which file, the linker, underneath, says why
         return str(error.__cause__ or error)
-    return _driver_problem() if device_type == 'cuda' else None
+    if device_type == 'cuda':
+        library = ctypes.CDLL(str(path))
+        return driver_problem(library.shared_ops_cuda_runtime(), library.shared_ops_cuda_driver())
+    return None
 
 
-def _driver_problem() -> str | None:
-    """Return why the driver does not serve the CUDA runtime in the loaded library, which it asks without a device."""
-    library = ctypes.CDLL(str(library_path('cuda')))
-    runtime, driver = library.shared_ops_cuda_runtime(), library.shared_ops_cuda_driver()
-    # a driver serves all runtimes of its major version, and older ones; without a driver there is nothing to serve
+def driver_problem(runtime: int, driver: int) -> str | None:
+    """Return why a driver does not serve the CUDA runtime in our library, or ``None`` where it does.
+
+    Args:
+        runtime: version of CUDA, 13000 being 13.0.
+        driver: the newest version that the driver serves, 0 without a driver.
+    """
+    # a driver serves every runtime of its major version, and older ones; without a driver there is nothing to serve
     if driver == 0 or driver // 1000 >= runtime // 1000:
         return None
     built, served = (f'{version // 1000}.{version % 1000 // 10}' for version in (runtime, driver))
@@ -92,10 +98,8 @@ def why_not_served(index: int) -> str | None:
     if failures['cuda'] is not None or ctypes.CDLL(str(library_path('cuda'))).shared_ops_cuda_serves(index):
         return failures['cuda']
     major, minor = torch.cuda.get_device_capability(index)
-    return (
-        f'{library_path("cuda").name} has no code for compute capability {major}.{minor}, '
-        f'which {torch.cuda.get_device_name(index)} has'
-    )
+    name = torch.cuda.get_device_name(index)
+    return f'{library_path("cuda").name} has no code for compute capability {major}.{minor}, which {name} has'
 
 
 def _load_all() -> None:

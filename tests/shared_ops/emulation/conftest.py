@@ -35,8 +35,8 @@ def emulation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         *shlex.split(os.environ.get('CXX', 'c++')),
         '-std=c++20', '-O1', '-fPIC', '-shared', '-fvisibility=hidden', '-Wno-unknown-pragmas',
         '-DUSE_CUDA', '-DTORCH_TARGET_VERSION=0x020a000000000000', *options,
-        f'-DSHARED_OPS_CUDA_ARCH={10 * capability}', f'-DSHARED_OPS_CUDA_CODES={capability}',
-        '-DSHARED_OPS_CUDA_PTX=100', f'-DEMULATION={name}',
+        f'-DSHARED_OPS_CUDA_ARCH={10 * capability}', f'-D__CUDA_ARCH_LIST__={10 * capability}',
+        '-DSHARED_OPS_CUDA_PTX=1000', f'-DEMULATION={name}',
         f'-I{HERE / "include"}', f'-I{CSRC / "cuda"}', '-isystem', str(torch_folder / 'include'),
         str(HERE / 'emulation.cpp'), f'-L{torch_folder / "lib"}', '-ltorch_cpu', '-o', str(library),
     ]  # fmt: skip

@@ -1,7 +1,9 @@
 """The compiled libraries: what they ask of PyTorch, how they are loaded, what happens without them."""
 
+import ctypes
 import os
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -144,38 +146,49 @@ def undefined_symbols(path: Path) -> set[str]:
     return undefined
 
 
-@pytest.mark.needs_kernels
-@pytest.mark.parametrize('device_type', ['cpu', 'cuda'])
+@pytest.mark.parametrize(
+    'device_type',
+    [
+        pytest.param('cpu', marks=pytest.mark.needs_kernels),
+        pytest.param('cuda', marks=pytest.mark.needs_cuda_library),
+    ],
+)
 def test_only_the_stable_abi_is_used(device_type: str) -> None:
     """No symbol of PyTorch's C++ interface, which changes with every release, and none of Python's."""
-    if device_type == 'cuda' and not library_path('cuda').exists():
-        return  # whether it ought to exist is asked below
     symbols = undefined_symbols(library_path(device_type))
     assert 'torch_call_dispatcher' in symbols
     foreign = {s for s in symbols if re.search(r'c10|_ZN?K?2at|5torch|caffe2|^_?Py', s)}
     assert {s for s in foreign if not re.match(r'(aoti_)?torch_\w+$', s)} == set()
 
 
-def made_with(device_type: str) -> str:
-    (text,) = re.findall(rb'SHARED_OPS_BUILD=[ -~]+', library_path(device_type).read_bytes())
-    return text.decode()
+@pytest.mark.needs_cuda_library
+def test_cuda_library_loads_where_pytorch_has_cuda() -> None:
+    """A device is not needed for that."""
+    assert shared_ops.kernels_available('cuda') == (torch.version.cuda is not None)
 
 
-@pytest.mark.needs_kernels
-@pytest.mark.needs_nvcc
-def test_cuda_library_is_there_when_asked_for() -> None:
-    choice = re.match(r'SHARED_OPS_BUILD=(\w+)', made_with('cpu')).group(1)
-    if choice != 'auto':
-        assert library_path('cuda').exists() == (choice == 'cuda')
-    if library_path('cuda').exists():
-        # from Turing to Blackwell, and code that later ones compile for themselves
-        for code in ('sm_75', 'sm_80', 'sm_86', 'sm_90', 'compute_'):
-            assert code in made_with('cuda')
-        assert shared_ops.kernels_available('cuda') == (torch.version.cuda is not None)
+ASK = """
+import shared_ops
+print(shared_ops.kernels_available('cuda'), shared_ops._library.failures['cuda'])
+"""
 
 
-def test_unknown_build_choice_is_an_error() -> None:
-    pytest.importorskip('setuptools')
-    result = run_python([str(SETUP), '--version'], SETUP.parent, SHARED_OPS_BUILD='gpu')
-    assert result.returncode == 1
-    assert "SHARED_OPS_BUILD='gpu' is not known: choose one of auto, cpu, cuda, none" in result.stderr
+@pytest.mark.needs_cuda_library
+@pytest.mark.skipif(torch.version.cuda is None, reason='PyTorch without CUDA loads no library for it')
+@pytest.mark.parametrize('older', [0, 1])
+def test_a_driver_that_is_too_old_is_told(tmp_path: Path, older: int) -> None:
+    """Minor versions make no difference; plain PyTorch serves under an older major version."""
+    library = ctypes.CDLL(str(library_path('cuda')))
+    runtime = library.shared_ops_cuda_runtime() // 1000
+    driver = (runtime - older) * 1000 + 10 * older
+    source = tmp_path / 'driver.c'
+    source.write_text(f'int cuDriverGetVersion(int* version) {{ *version = {driver}; return 0; }}')
+    command = [*shlex.split(os.environ.get('CC', 'cc')), '-shared', '-fPIC', str(source)]
+    subprocess.run([*command, '-o', str(tmp_path / 'libcuda.so.1')], check=True)
+    result = run_python(['-c', ASK], LD_LIBRARY_PATH=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    if older:
+        reason = rf'built with CUDA {runtime}\.\d, and the driver of this machine serves CUDA {runtime - 1}\.1: update'
+        assert re.match(f'False libshared_ops_cuda.so was {reason}', result.stdout), result.stdout
+    else:
+        assert result.stdout == 'True None\n'
