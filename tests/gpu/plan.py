@@ -20,11 +20,10 @@ BENCHMARK = [
     PYTHON, 'shared_ops/benchmarks', '--cases', 'gpu', '--precisions', 'float32', 'bfloat16-points32', '--batches', '1',
     '--no-memory', '--no-scaling',
 ]  # fmt: skip
-# Tests of the operators that are for a CUDA device, but for the one that needs gigabytes, and one that asks
-# for code of all architectures; for a dry run, some others.
+# Tests of the operators that are for a CUDA device, but for the one that needs gigabytes; for a dry run, some others.
 HUGE = 'two_to_the_31'
 TESTS = {
-    'cuda': ['tests/shared_ops/ops', '-k', f'cuda and not {HUGE} and not asked_for'],
+    'cuda': ['tests/shared_ops/ops', '-k', f'cuda and not {HUGE}'],
     'cpu': ['tests/shared_ops/ops/test_sizes.py', '-k', 'not cuda'],
 }
 PROCESSES = {'cuda': '8', 'cpu': '2'}
@@ -96,10 +95,10 @@ def run_tests(stages: Stages, name: str, limit: float, folders: Folders, device:
     path = f'{folders.variables()["PYTHONPATH"]}:{ROOT / HERE}'
     plugins = ['-p', 'no:cacheprovider', '-p', 'xdist', '-p', 'outcomes']
     command = [PYTHON, '-m', 'pytest', '--quiet', *plugins, '--outcomes', str(folders.out / 'tests.jsonl'), *arguments]
-    required = {'REQUIRE_KERNELS': '1', **({'REQUIRE_CUDA': '1'} if device == 'cuda' else {})}
+    required = ['REQUIRE_KERNELS', *(['REQUIRE_CUDA', 'REQUIRE_CUDA_LIBRARY'] if device == 'cuda' else [])]
     # others that happen to be installed have no say
-    variables = {'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1', 'OMP_NUM_THREADS': '1', 'PYTHONPATH': path, **required}
-    stages.run(name, limit, command, **variables)
+    variables = dict.fromkeys(('PYTEST_DISABLE_PLUGIN_AUTOLOAD', 'OMP_NUM_THREADS', *required), '1')
+    stages.run(name, limit, command, PYTHONPATH=path, **variables)
 
 
 def right(stages: Stages, folders: Folders, device: str) -> None:
