@@ -12,11 +12,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import torch
 from mmseg.structures import SegDataSample
+from programs import programs
 from torch import Tensor, nn
 from whole_models import BATCH, SIZES, WHOLE_MODELS, WholeModel, draw
 
@@ -171,13 +173,11 @@ def main() -> None:
     arguments = parser.parse_args()
     # what is compared with float32 of a CPU has to be float32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    from programs import check_programs
-
     height, width = SIZES[arguments.device]
-    checks = {name: lambda model=model: check(model, arguments.device) for name, model in WHOLE_MODELS.items()}
-    checks['programs'] = lambda: check_programs(arguments.device)
+    checks = [(name, partial(check, model, arguments.device)) for name, model in WHOLE_MODELS.items()]
+    checks += [('programs', program) for program in programs(arguments.device).values()]
     failed = 0
-    for name, run in checks.items():
+    for name, run in checks:
         about = {'model': name, 'device': arguments.device, 'images': [BATCH, 3, height, width]}
         with arguments.out.open('a', encoding='utf-8') as file:
             try:
