@@ -6,7 +6,6 @@ Sessions make fresh environments and install built wheels, so that what passes h
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -221,6 +220,9 @@ GPU_MACHINE = (
 )  # fmt: skip
 GPU_PLATFORMS = [f'manylinux_2_{minor}_x86_64' for minor in (28, 27, 24, 17, 12, 5)]
 GPU_NEEDS = ('pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'rich', 'deformops==3.0.1')
+# Asked for by OpenMMLab, and not missed: the machine has OpenCV as opencv-python-headless, and no config of ours uses
+# the others, which would bring all of scikit-image and numba.
+GPU_LEFT_OUT = ('opencv-python', 'imaug', 'imagecorruptions-imaug')
 GPU_ARCH = '90'
 # What is carried there with the repository may weigh so much.
 LARGEST_BUNDLE = 50_000_000
@@ -239,7 +241,7 @@ def gpu_bundle(session: nox.Session) -> None:
     ]
     shutil.unpack_archive(kernels[1], bundle / 'other_order', 'zip')
     ours = [kernels[0], *(build_wheel(session, name) for name in PACKAGES)]
-    download_missing(session, bundle / 'wheels', ours, [f'{ours[0]}[openmmlab,vit,mask2former]', *map(str, ours[1:])])
+    download_missing(session, bundle / 'wheels', ours)
     shutil.copytree(build_peers(session), bundle / 'peers')
     ceilings = ('-o', str(bundle / 'ceilings'), 'shared_ops/benchmarks/ceilings.cu')
     session.run('nvcc', '-O3', '-std=c++20', f'-arch=sm_{GPU_ARCH}', *ceilings, external=True)
@@ -253,22 +255,34 @@ def gpu_bundle(session: nox.Session) -> None:
     session.run('python', 'tests/gpu', 'summary', str(out))
 
 
-def download_missing(session: nox.Session, folder: Path, ours: list[Path], wanted: list[str]) -> None:
-    """Put into a folder our wheels, and those of what the environment lacks of all that is ``wanted``."""
+def download_missing(session: nox.Session, folder: Path, ours: list[Path]) -> None:
+    """Put into a folder our wheels, and those of what they need and the environment lacks."""
     folder.mkdir(parents=True)
     for wheel in ours:
         shutil.copy(wheel, folder)
-    report = Path(session.create_tmp(), 'missing.json').resolve()
+    has = session.run('uv', 'pip', 'freeze', external=True, silent=True)
+    names = ('mmseg-shared-ops[openmmlab,vit,mask2former]', *(f'mmseg-{name.replace("_", "-")}' for name in PACKAGES))
+    files = {
+        'wanted': [*(f'{name} @ {wheel.resolve().as_uri()}' for name, wheel in zip(names, ours)), *GPU_NEEDS],
+        'constraint': has.splitlines(),
+        'override': [f"{name} ; python_version < '3'" for name in GPU_LEFT_OUT],
+    }
+    paths = {name: Path(session.create_tmp(), f'{name}.txt') for name in files}
+    for name, lines in files.items():
+        paths[name].write_text('\n'.join(lines))
+    options = [word for name in ('constraint', 'override') for word in (f'--{name}', str(paths[name]))]
+    platform = ('--python-version', '3.12', '--python-platform', 'x86_64-manylinux_2_28')
+    shape = ('--quiet', '--no-header', '--no-annotate')
+    found = session.run(
+        'uv', 'pip', 'compile', *shape, *platform, *options, str(paths['wanted']), external=True, silent=True
+    )
+    missing = [line for line in found.splitlines() if '==' in line and line not in files['constraint']]
+    # OpenMMLab publishes sources, from which wheels without compiled parts are built
+    source = [line for line in missing if line.startswith('onedl-')]
+    binary = [line for line in missing if line not in source]
     pip = ('python', '-m', 'pip', '--disable-pip-version-check', '--quiet')
-    session.run(*pip, 'install', '--dry-run', '--report', str(report), *wanted, *GPU_NEEDS)
-    binary, source = [], []
-    for entry in json.loads(report.read_text())['install']:
-        about, url = entry['metadata'], entry['download_info']['url']
-        if not about['name'].startswith('mmseg-'):  # ours are there
-            (binary if url.endswith('.whl') else source).append(f'{about["name"]}=={about["version"]}')
     platforms = [word for platform in GPU_PLATFORMS for word in ('--platform', platform)]
-    options = ('--no-deps', '--only-binary', ':all:', *platforms, '--dest', str(folder))
-    session.run(*pip, 'download', *options, *binary)
+    session.run(*pip, 'download', '--no-deps', '--only-binary', ':all:', *platforms, '--dest', str(folder), *binary)
     session.run(*pip, 'wheel', '--no-deps', '--wheel-dir', str(folder), *source)
 
 
