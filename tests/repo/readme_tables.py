@@ -14,6 +14,7 @@ from migration_tables import options_table, settings_table, types_table
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
+GPU = ROOT / 'tests' / 'gpu'
 
 
 def benchmark_table(short: bool) -> str:
@@ -46,11 +47,22 @@ def training_memory_table() -> str:
     return training_memory_table_of_file(BENCHMARKS / 'results' / 'training_memory' / 'vit_adapter-cpu.json')
 
 
+def gpu_table() -> str:
+    """Return what is known of the kernels on GPUs; needs the standard library alone."""
+    sys.path[:0] = [str(GPU)]
+    try:
+        from report import gpu_table
+    finally:
+        sys.path.remove(str(GPU))
+    return gpu_table()
+
+
 # (README, name in its markers, what makes the table)
 Table = tuple[Path, str, Callable[[], str]]
 BENCHMARK_TABLES: list[Table] = [
     (ROOT / 'README.md', 'benchmarks', lambda: benchmark_table(short=True)),
     (ROOT / 'shared_ops' / 'README.md', 'benchmarks', lambda: benchmark_table(short=False)),
+    *((readme, 'gpu', gpu_table) for readme in (ROOT / 'README.md', ROOT / 'shared_ops' / 'README.md')),
     (ROOT / 'packages' / 'vit_comer' / 'README.md', 'benchmarks', lambda: backbone_table('vit_comer')),
     (ROOT / 'packages' / 'internimage' / 'README.md', 'benchmarks', lambda: backbone_table('internimage')),
     (PAGES / 'your_own_data.md', 'memory', training_memory_table),
