@@ -14,9 +14,10 @@ from table import absent, speed_table, tables
 
 RESULTS = Path(__file__).parent / 'results'
 UNTRIED = (
-    'The CUDA kernels were compiled for compute capability 7.5 to 12 and pass the tests emulated on the CPU; no GPU '
-    'has run them yet.'
+    'The CUDA kernels of `shared_ops` were compiled for compute capability 7.5 to 12 and pass their tests emulated on '
+    'the CPU; no GPU has run them yet.'
 )
+TRIED = 'The CUDA kernels of `shared_ops` ran on {}, with the results that `shared_ops/README.md` shows.'
 SECTOR = 32  # bytes that a cache moves at once
 # Name of a counter, head of its column, what to multiply it with, digits.
 COUNTERS = (
@@ -132,7 +133,17 @@ def gpu_table(results: Path = RESULTS) -> str:
     Raises:
         ValueError: there are results of a CPU among them.
     """
-    return '\n\n'.join(map(card_table, sorted(path for path in results.glob('*') if path.is_dir()))) or UNTRIED
+    return '\n\n'.join(map(card_table, _cards(results))) or UNTRIED
+
+
+def gpu_note(results: Path = RESULTS) -> str:
+    """Return the same in a sentence, for every page that speaks of GPUs."""
+    names = [f'{read_found(folder).machines[-1]["gpu"]}' for folder in _cards(results)]
+    return TRIED.format(' and '.join(names)) if names else UNTRIED
+
+
+def _cards(results: Path) -> list[Path]:
+    return sorted(path for path in results.glob('*') if path.is_dir())
 
 
 def card_table(folder: Path) -> str:
