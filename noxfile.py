@@ -401,6 +401,7 @@ def dist(session: nox.Session) -> None:
     fresh = [f'--refresh-package=mmseg-{name.replace("_", "-")}' for name in PROJECTS]
     session.install(*fresh, '--find-links', str(folder), 'mmseg-vit-adapter')
     session.install('pytest>=8', 'auditwheel>=6.8', 'nvidia-cuda-cuobjdump')
+    session.run('python', '-m', 'shared_ops')
     session.run('pytest', '--noconftest', 'tests/repo/distributions.py', env={'DIST_DIR': str(folder)})
     session.install(*TEST_TOOLS)
     session.run(

@@ -105,8 +105,10 @@ def test_cuda_library_has_code_for_every_architecture_of_its_toolkit(tmp_path: P
     toolkit = re.search(r'cuda_(\d+)\.', nvcc('--version').splitlines()[-1]).group(1)
     assert f'cuda_{toolkit}.' in made_with
     assert 'queries together' in made_with
+    # and the page which drivers that means
+    page = ' '.join((ROOT / 'shared_ops' / 'README.md').read_text(encoding='utf-8').split())
     drivers = {'12': '525', '13': '580'}[toolkit]
-    print(f'the CUDA library was {made_with}: it serves drivers from {drivers} on')
+    assert re.search(rf'built with CUDA {toolkit} (it needs a driver|one) from {drivers} on', page)
 
 
 def test_platform_of_the_wheel_is_true() -> None:
