@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -85,26 +86,29 @@ def test_cuda_library_has_code_for_every_architecture_of_its_toolkit(tmp_path: P
     library = zipfile.ZipFile(wheel_of('shared_ops')).extract('shared_ops/libshared_ops_cuda.so', tmp_path)
     (tool,) = [file for file in importlib.metadata.files('nvidia-cuda-cuobjdump') if file.name == 'cuobjdump']
 
-    def listed(kind: str) -> set[tuple[str, str]]:
-        """Return the files with kernels, each with what its code is for."""
+    def listed(kind: str) -> Counter[str]:
+        """Count what there is code for: each source file gives a piece for each."""
         command = [str(tool.locate()), f'--list-{kind}', library]
         names = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return set(re.findall(r'(\w+(?:for|back)ward)\.(sm_\d+)\.', names))
+        return Counter(re.findall(r'\.(sm_\d+)\.', names))
 
     known = nvcc('--list-gpu-code').split()
     assert len(known) > 5
     promised = {name for name in ('sm_70', 'sm_75', 'sm_80', 'sm_86', 'sm_90', 'sm_100', 'sm_120') if name in known}
     assert {'sm_75', 'sm_80', 'sm_86', 'sm_90', 'sm_100', 'sm_120'} <= promised
-    files = {path.stem for path in (ROOT / 'shared_ops' / 'csrc' / 'cuda').glob('*ward.cu')}
-    assert len(files) == 4
-    assert listed('elf') == {(file, name) for file in files for name in promised}
-    assert listed('ptx') == {(file, 'sm_100') for file in files}
+    files = len(list((ROOT / 'shared_ops' / 'csrc' / 'cuda').glob('*.cu')))
+    elf = listed('elf')
+    # the linker adds one for the oldest
+    assert set(elf) == promised and {elf[name] - files for name in promised} <= {0, 1}
+    assert listed('ptx') == {'sm_100': files}
     made_with = re.search(rb'SHARED_OPS_BUILD=[ -~]+', Path(library).read_bytes()).group().decode()
     toolkit = re.search(r'cuda_(\d+)\.', nvcc('--version').splitlines()[-1]).group(1)
     assert f'cuda_{toolkit}.' in made_with
     assert 'queries together' in made_with
+    # and the page which drivers that means
+    page = ' '.join((ROOT / 'shared_ops' / 'README.md').read_text(encoding='utf-8').split())
     drivers = {'12': '525', '13': '580'}[toolkit]
-    print(f'the CUDA library was {made_with}: it serves drivers from {drivers} on')
+    assert re.search(rf'built with CUDA {toolkit} (it needs a driver|one) from {drivers} on', page)
 
 
 def test_platform_of_the_wheel_is_true() -> None:

@@ -19,6 +19,12 @@ READMES = [
     ROOT / 'packages' / 'vit_comer' / 'README.md',
     ROOT / 'packages' / 'internimage' / 'README.md',
 ]
+# Those that say something of GPUs or CUDA, which a test compares with their texts. The operators' page has a table.
+PAGES_ON_GPUS = [
+    ROOT / 'README.md',
+    *READMES[2:],
+    *(PAGES / f'{name}.md' for name in ('failures', 'migrating', 'predict', 'several_gpus', 'your_own_data')),
+]
 _BLOCK = re.compile(r'^( *)```(\S*)[^\n]*\n(.*?)^ *```$', flags=re.M | re.S)
 _TABLE = re.compile(r'<!-- (\w+): begin .*?<!-- \1: end -->', flags=re.S)
 

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from config_tables import PACKAGES, config_table, summary_table, zoo_table
-from documents import CHINESE, PAGES, generated_tables, links_from_pages
+from documents import CHINESE, PAGES, PAGES_ON_GPUS, READMES, generated_tables, links_from_pages
 from migration_tables import options_table, settings_table, types_table
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'shared_ops' / 'benchmarks'
+GPU = ROOT / 'tests' / 'gpu'
 
 
 def benchmark_table(short: bool) -> str:
@@ -46,11 +47,23 @@ def training_memory_table() -> str:
     return training_memory_table_of_file(BENCHMARKS / 'results' / 'training_memory' / 'vit_adapter-cpu.json')
 
 
+def gpu_report(function: str) -> str:
+    """Return what is known of the kernels on GPUs, as a table or in a sentence; needs the standard library alone."""
+    sys.path[:0] = [str(GPU)]
+    try:
+        import report
+    finally:
+        sys.path.remove(str(GPU))
+    return getattr(report, function)()
+
+
 # (README, name in its markers, what makes the table)
 Table = tuple[Path, str, Callable[[], str]]
 BENCHMARK_TABLES: list[Table] = [
     (ROOT / 'README.md', 'benchmarks', lambda: benchmark_table(short=True)),
     (ROOT / 'shared_ops' / 'README.md', 'benchmarks', lambda: benchmark_table(short=False)),
+    *((readme, 'gpu', partial(gpu_report, 'gpu_table')) for readme in READMES[:2]),
+    *((page, 'gpu_note', partial(gpu_report, 'gpu_note')) for page in PAGES_ON_GPUS),
     (ROOT / 'packages' / 'vit_comer' / 'README.md', 'benchmarks', lambda: backbone_table('vit_comer')),
     (ROOT / 'packages' / 'internimage' / 'README.md', 'benchmarks', lambda: backbone_table('internimage')),
     (PAGES / 'your_own_data.md', 'memory', training_memory_table),

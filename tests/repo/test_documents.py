@@ -8,6 +8,8 @@ import pytest
 from repo.documents import (
     CHINESE,
     PAGES,
+    PAGES_ON_GPUS,
+    READMES,
     ROOT,
     anchors_of,
     blocks_of,
@@ -101,3 +103,15 @@ def test_every_quotation_has_a_provocation_and_the_reverse() -> None:
     quoted = [name for page in PAGES.glob('*.md') for name in quotes_of(page.read_text(encoding='utf-8'))]
     source = (Path(__file__).parent / 'provocations.py').read_text(encoding='utf-8')
     assert sorted(quoted) == sorted(re.findall(r'^def (\w+)\(\) -> str:', source, flags=re.M))
+
+
+def test_pages_that_speak_of_gpus_say_what_a_gpu_has_run() -> None:
+    speaking = {
+        page
+        for page in [*READMES, *PAGES.glob('*.md')]
+        if re.search(
+            r'\b(CUDA|GPUs?)\b', re.sub(r'<!-- gpu.*?: end -->', '', page.read_text(encoding='utf-8'), flags=re.S)
+        )
+    }
+    # the Chinese page has the README's, and that of the operators has the table
+    assert speaking == {*PAGES_ON_GPUS, CHINESE, ROOT / 'shared_ops' / 'README.md'}

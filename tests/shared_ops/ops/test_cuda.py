@@ -1,5 +1,10 @@
 """What only a CUDA device can show: the same numbers as the CPU, graphs, streams, determinism, sizes beyond 2^31."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -21,6 +26,27 @@ CROWDED = {
     'ms_deform_attn': dict(N=3, M=4, D=24, Lq=997, P=5, shapes=((7, 5), (1, 3))),
     'dcnv3': dict(N=3, H=31, W=33, G=4, D=24, kernel_size=(3, 5), stride=(1, 1)),
 }
+
+
+# In a process of its own: CUDA loads a kernel when it is first launched, here while a graph is being captured.
+FIRST_CALL = """
+import sys
+import torch
+from support.operators import OPERATORS, assert_all_near, forward_and_gradients, some_gradient
+
+operator, differentiated = OPERATORS[sys.argv[1]], sys.argv[2] == 'with_gradients'
+arguments = operator.make('cpu', torch.float32)
+wanted = forward_and_gradients(operator, arguments)
+arguments = operator.converted(arguments, 'cuda')
+leaves = [leaf.requires_grad_(differentiated) for leaf in operator.leaves(arguments)]
+grad_output = some_gradient(wanted[0]).cuda()
+graph = torch.cuda.CUDAGraph()
+with torch.cuda.graph(graph):
+    output = operator.function(**vars(arguments))
+    gradients = torch.autograd.grad(output, leaves, grad_output) if differentiated else []
+graph.replay()
+assert_all_near([output, *gradients], wanted[: 1 + len(gradients)])
+"""
 
 
 @pytest.mark.parametrize('native', [False, True], ids=['computable_points', 'native_points'])
@@ -83,6 +109,14 @@ def test_graph_capture(operator: Operator) -> None:
     graph.replay()
     wanted = forward_and_gradients(operator, fresh, grad_output=some_gradient_of[0])
     assert_all_near(captured, wanted)
+
+
+@pytest.mark.parametrize('what', ['output', 'with_gradients'])
+def test_the_very_first_call_may_be_captured(what: str, operator: Operator) -> None:
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')])
+    command = [sys.executable, '-c', FIRST_CALL, operator.name, what]
+    result = subprocess.run(command, env={**os.environ, 'PYTHONPATH': path}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_nothing_waits_for_the_device(operator: Operator) -> None:
