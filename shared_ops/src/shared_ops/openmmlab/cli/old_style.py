@@ -64,7 +64,8 @@ def refuse_old_options(command: str, arguments: Sequence[str]) -> None:
     Example:
         >>> refuse_old_options('test', ['model.pth', '--aug-test'])
         Traceback (most recent call last):
-        ValueError: test has no --aug-test, an option of MMSegmentation 0.x: instead of --aug-test use --tta
+        shared_ops.errors.InputError: test has no --aug-test, an option of MMSegmentation 0.x: instead of --aug-test
+        use --tta
     """
     known = OPTIONS[command]
     given = [argument.partition('=')[0] for argument in arguments]
