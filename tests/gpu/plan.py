@@ -112,11 +112,9 @@ def right(stages: Stages, folders: Folders, device: str) -> None:
     if device == 'cuda':
         huge = ['tests/shared_ops/ops/test_cuda.py', '-k', HUGE]
         run_tests(stages, 'more than 2^31 numbers', 40, folders, device, *huge)
-    stages.run(
-        'models',
-        100 if device == 'cuda' else 200,
-        [*script('models.py', device), '--out', str(folders.out / 'models.jsonl')],
-    )
+    # tiny models on several threads wait for one another
+    threads = {'OMP_NUM_THREADS': '1'} if device == 'cpu' else {}
+    stages.run('models', 100, [*script('models.py', device), '--out', str(folders.out / 'models.jsonl')], **threads)
     if device == 'cpu':
         stages.run('small cases', 60, script('small_cases.py', device))
         return
