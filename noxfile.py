@@ -240,7 +240,8 @@ def gpu_bundle(session: nox.Session) -> None:
         build_wheel(session, 'shared_ops', 'cuda', SHARED_OPS_CUDA_ARCHS=GPU_ARCH, SHARED_OPS_CUDA_ORDER=order)
         for order in ('queries', 'heads')
     ]
-    shutil.unpack_archive(kernels[1], bundle / 'other_order', 'zip')
+    (bundle / 'other_order').mkdir(parents=True)
+    shutil.copy(kernels[1], bundle / 'other_order')
     ours = [kernels[0], *(build_wheel(session, name) for name in PACKAGES)]
     download_missing(session, bundle / 'wheels', ours)
     shutil.copytree(build_peers(session), bundle / 'peers')
@@ -261,11 +262,12 @@ def download_missing(session: nox.Session, folder: Path, ours: list[Path]) -> No
     folder.mkdir(parents=True)
     for wheel in ours:
         shutil.copy(wheel, folder)
-    has = session.run('uv', 'pip', 'freeze', external=True, silent=True)
+    frozen = session.run('uv', 'pip', 'freeze', external=True, silent=True).splitlines()
+    has = [line for line in frozen if '==' in line]
     names = ('mmseg-shared-ops[openmmlab,vit,mask2former]', *(f'mmseg-{name.replace("_", "-")}' for name in PACKAGES))
     files = {
         'wanted': [*(f'{name} @ {wheel.resolve().as_uri()}' for name, wheel in zip(names, ours)), *GPU_NEEDS],
-        'constraint': has.splitlines(),
+        'constraint': has,
         'override': [f"{name} ; python_version < '3'" for name in GPU_LEFT_OUT],
     }
     paths = {name: Path(session.create_tmp(), f'{name}.txt') for name in files}
@@ -277,7 +279,7 @@ def download_missing(session: nox.Session, folder: Path, ours: list[Path]) -> No
     found = session.run(
         'uv', 'pip', 'compile', *shape, *platform, *options, str(paths['wanted']), external=True, silent=True
     )
-    missing = [line for line in found.splitlines() if '==' in line and line not in files['constraint']]
+    missing = [line for line in found.splitlines() if '==' in line and line not in has]
     # OpenMMLab publishes sources, from which wheels without compiled parts are built
     source = [line for line in missing if line.startswith('onedl-')]
     binary = [line for line in missing if line not in source]

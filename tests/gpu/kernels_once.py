@@ -21,7 +21,7 @@ def named(name: str, device: str) -> contextlib.AbstractContextManager[None]:
 
 def run_once(case: Case, precision: str, device: str) -> None:
     """Run forward and backward of one image."""
-    tensors = draw(case, 1, device).to(PRECISIONS[precision], device)
+    tensors = draw(case, 1, device).to(PRECISIONS[precision])
     bound = Ours().bind(tensors)
     with named(f'{case.name}, {precision}, forward', device):
         output = bound.forward()

@@ -73,15 +73,19 @@ def script(name: str, device: str) -> list[str]:
     return [PYTHON, str(HERE / name), '--device', device]
 
 
+def install(wheels: Path, folder: Path) -> list[str]:
+    """Return the command that unpacks wheels into a folder of their own."""
+    options = ['--quiet', '--no-index', '--no-deps', '--no-compile', '--upgrade', '--target', str(folder)]
+    return [PYTHON, '-m', 'pip', 'install', *options, *sorted(map(str, wheels.glob('*.whl')))]
+
+
 def prepare(stages: Stages, folders: Folders, device: str) -> None:
     """Unpack the bundle; build the library anew where the one that was brought does not run."""
     ask = '"$0" -m pip list'
     if device == 'cuda':
         ask = f'nvidia-smi; {ask}; nvcc --version && compute-sanitizer --version && ncu --version'
     stages.run('environment', 20, ['bash', '-c', ask, PYTHON])
-    wheels = sorted(map(str, (folders.bundle / 'wheels').glob('*.whl')))
-    options = ['--quiet', '--no-index', '--no-deps', '--no-compile', '--upgrade', '--target', str(folders.site)]
-    stages.run('wheels', 60, [PYTHON, '-m', 'pip', 'install', *options, *wheels])
+    stages.run('wheels', 60, install(folders.bundle / 'wheels', folders.site))
     if stages.run('library', 40, script('loads.py', device)) or device == 'cpu':
         return
     places = ['--build-lib', str(folders.site), '--build-temp', str(folders.work / 'build')]
@@ -108,7 +112,9 @@ def right(stages: Stages, folders: Folders, device: str) -> None:
     if device == 'cuda':
         huge = ['tests/shared_ops/ops/test_cuda.py', '-k', HUGE]
         run_tests(stages, 'more than 2^31 numbers', 40, folders, device, *huge)
-    stages.run('models', 100, [*script('models.py', device), '--out', str(folders.out / 'models.jsonl')])
+    # tiny models on several threads wait for one another
+    threads = {'OMP_NUM_THREADS': '1'} if device == 'cpu' else {}
+    stages.run('models', 100, [*script('models.py', device), '--out', str(folders.out / 'models.jsonl')], **threads)
     if device == 'cpu':
         stages.run('small cases', 60, script('small_cases.py', device))
         return
@@ -132,9 +138,10 @@ def benchmark(stages: Stages, name: str, limit: float, device: str, out: Path, *
 def fast(stages: Stages, folders: Folders, device: str) -> None:
     """How fast is it, beside others, beside the other order of the work, and beside what the device can do?"""
     benchmark(stages, 'timings', 130, device, folders.out)
-    other = f'{folders.bundle / "other_order"}:{folders.variables()["PYTHONPATH"]}'
-    alone = ('--implementations', 'ours')
-    benchmark(stages, 'other order', 60, device, folders.out / 'other_order', *alone, PYTHONPATH=other)
+    other = folders.work / 'other_order'
+    stages.run('wheel of the other order', 30, install(folders.bundle / 'other_order', other))
+    path, alone = f'{other}:{folders.variables()["PYTHONPATH"]}', ('--implementations', 'ours')
+    benchmark(stages, 'other order', 60, device, folders.out / 'other_order', *alone, PYTHONPATH=path)
     if device == 'cpu':
         stages.run('kernels once', 60, script('kernels_once.py', device))
         return

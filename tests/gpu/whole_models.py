@@ -17,7 +17,7 @@ from support.synthetic import synthetic_image, synthetic_labels, synthetic_state
 
 BATCH = 2
 # (height, width): a crop as in training but not square, and what the CPU of a dry run is done with in seconds.
-SIZES = {'cuda': (384, 512), 'cpu': (64, 96)}
+SIZES = {'cuda': (384, 512), 'cpu': (32, 64)}
 # Nothing random, so that devices can be compared.
 STILL = {'model.pretrained': None, 'model.backbone.drop_path_rate': 0.0}
 STILL_UPERNET = {**STILL, 'model.decode_head.dropout_ratio': 0.0, 'model.auxiliary_head.dropout_ratio': 0.0}
