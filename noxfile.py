@@ -231,7 +231,7 @@ LARGEST_BUNDLE = 50_000_000
 
 @nox.session(python='3.12')
 def gpu_bundle(session: nox.Session) -> None:
-    """Pack into .gpu what tests/gpu needs on a machine without a network; go through it on the CPU (8 minutes)."""
+    """Pack into .gpu what tests/gpu needs on a GPU machine; go through it on the CPU (after --: --peers, 12 minutes)."""
     require_nvcc(session)
     session.install(*GPU_MACHINE)
     bundle = ROOT / '.gpu'
@@ -292,11 +292,12 @@ def download_missing(session: nox.Session, folder: Path, ours: list[Path]) -> No
 def build_peers(session: nox.Session) -> Path:
     """Compile what the benchmarks compare with, or find what the same script made before."""
     script = ROOT / 'shared_ops' / 'benchmarks' / 'build_peers.py'
-    folder = Path(session.cache_dir) / f'peers-{hashlib.sha256(script.read_bytes()).hexdigest()[:16]}'
+    digest = hashlib.sha256(script.read_bytes() + repr(session.posargs).encode())
+    folder = Path(session.cache_dir) / f'peers-{digest.hexdigest()[:16]}'
     if not folder.exists():
         scratch = folder.with_suffix('.unfinished')
         shutil.rmtree(scratch, ignore_errors=True)
-        session.run('python', str(script), str(scratch), '--archs', f'{int(GPU_ARCH) / 10}')
+        session.run('python', str(script), str(scratch), '--archs', f'{int(GPU_ARCH) / 10}', *session.posargs)
         scratch.rename(folder)
     return folder
 
