@@ -231,7 +231,7 @@ LARGEST_BUNDLE = 50_000_000
 
 @nox.session(python='3.12')
 def gpu_bundle(session: nox.Session) -> None:
-    """Pack into .gpu what tests/gpu needs on a GPU machine; go through it on the CPU (after --: --peers, 12 minutes)."""
+    """Pack into .gpu what tests/gpu needs on a GPU machine; go through it on the CPU (after --: --peers; 12 min)."""
     require_nvcc(session)
     session.install(*GPU_MACHINE)
     bundle = ROOT / '.gpu'
