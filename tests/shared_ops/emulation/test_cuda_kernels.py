@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from shared_ops._library import warn_of_reference
 from support.operators import MASKS, OPERATORS, Operator
 
 ATTENTION, CONVOLUTION = OPERATORS['ms_deform_attn'], OPERATORS['dcnv3']
@@ -169,9 +170,11 @@ def test_gradients_that_nobody_wants(kernels, name, dtype, output_mask, determin
             assert_near(one, other)
 
 
+@pytest.mark.filterwarnings('ignore:plain PyTorch')
 @pytest.mark.parametrize('newer', [0, 1, 2, 10, 20], ids='capability + {}'.format)
-def test_plain_pytorch_serves_devices_without_code(emulation, choose_device, newer) -> None:
+def test_plain_pytorch_serves_devices_without_code(emulation, choose_device, newer, monkeypatch) -> None:
     """Code serves its own generation; what the library has for later ones is PTX from 10.0 on."""
+    monkeypatch.setenv('SHARED_OPS_REQUIRE_KERNELS', '')
     capability = emulation.capability + newer
     served = newer < 10 or capability >= 100
     for older in (False, True):
@@ -180,6 +183,16 @@ def test_plain_pytorch_serves_devices_without_code(emulation, choose_device, new
             drawn = draw(operator, (torch.float32, torch.float32))
             assert_all_near(run(emulation.operators, operator, *drawn), expect(operator, *drawn))
         assert (choose_device(emulation.capability, 132) > 0) == (served and not older)
+
+
+def test_devices_without_code_are_an_error_where_kernels_are_required(emulation, choose_device, monkeypatch) -> None:
+    monkeypatch.setenv('SHARED_OPS_REQUIRE_KERNELS', '1')
+    warn_of_reference.cache_clear()
+    choose_device(emulation.capability - 10, 132)
+    for operator in OPERATORS.values():
+        drawn = draw(operator, (torch.float32, torch.float32))
+        with pytest.raises(RuntimeError):
+            run(emulation.operators, operator, *drawn)
 
 
 def test_views(kernels) -> None:
