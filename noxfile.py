@@ -214,19 +214,12 @@ def ops_cuda(session: nox.Session) -> None:
     )  # fmt: skip
 
 
-# What a GPU machine is taken to have. Whatever else is needed travels, in wheels for its Python and its C library.
+# What the machine with the GPU is taken to have; whatever else is needed travels: see tests/gpu/pack.py.
 GPU_MACHINE = (
     'torch==2.11.*', 'torchvision', 'timm', 'numpy', 'scipy', 'opencv-python-headless', 'matplotlib', 'pip',
     'setuptools<82', 'wheel', 'ninja',
 )  # fmt: skip
-GPU_PLATFORMS = [f'manylinux_2_{minor}_x86_64' for minor in (28, 27, 24, 17, 12, 5)]
-GPU_NEEDS = ('pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'rich', 'deformops==3.0.1')
-# Asked for by OpenMMLab, and not missed: the machine has OpenCV as opencv-python-headless, and no config of ours uses
-# the others, which would bring all of scikit-image and numba.
-GPU_LEFT_OUT = ('opencv-python', 'imaug', 'imagecorruptions-imaug')
 GPU_ARCH = '90'
-# What is carried there with the repository may weigh so much.
-LARGEST_BUNDLE = 50_000_000
 
 
 @nox.session(python='3.12')
@@ -234,59 +227,18 @@ def gpu_bundle(session: nox.Session) -> None:
     """Pack into .gpu what tests/gpu needs on a GPU machine; go through it on the CPU (after --: --peers; 12 min)."""
     require_nvcc(session)
     session.install(*GPU_MACHINE)
-    bundle = ROOT / '.gpu'
-    shutil.rmtree(bundle, ignore_errors=True)
-    kernels = [
+    kernels, other = (
         build_wheel(session, 'shared_ops', 'cuda', SHARED_OPS_CUDA_ARCHS=GPU_ARCH, SHARED_OPS_CUDA_ORDER=order)
         for order in ('queries', 'heads')
-    ]
-    (bundle / 'other_order').mkdir(parents=True)
-    shutil.copy(kernels[1], bundle / 'other_order')
-    ours = [kernels[0], *(build_wheel(session, name) for name in PACKAGES)]
-    download_missing(session, bundle / 'wheels', ours)
-    shutil.copytree(build_peers(session), bundle / 'peers')
-    ceilings = ('-o', str(bundle / 'ceilings'), 'shared_ops/benchmarks/ceilings.cu')
-    session.run('nvcc', '-O3', '-std=c++20', f'-arch=sm_{GPU_ARCH}', *ceilings, external=True)
-    headers = session.run('python', '-c', 'import sysconfig; print(sysconfig.get_path("include"))', silent=True)
-    shutil.copytree(headers.strip(), bundle / 'include')
-    weigh(session, bundle)
-    out = Path(session.create_tmp(), 'gpu_results').resolve()
-    shutil.rmtree(out, ignore_errors=True)
-    places = ('--bundle', str(bundle), '--out', str(out), '--work', str(out.with_name('gpu_work')))
-    session.run('python', 'tests/gpu', 'both', *places, '--device', 'cpu')
-    session.run('python', 'tests/gpu', 'summary', str(out))
-
-
-def download_missing(session: nox.Session, folder: Path, ours: list[Path]) -> None:
-    """Put into a folder our wheels, and those of what they need and the environment lacks."""
-    folder.mkdir(parents=True)
-    for wheel in ours:
-        shutil.copy(wheel, folder)
-    frozen = session.run('uv', 'pip', 'freeze', external=True, silent=True).splitlines()
-    has = [line for line in frozen if '==' in line]
-    names = ('mmseg-shared-ops[openmmlab,vit,mask2former]', *(f'mmseg-{name.replace("_", "-")}' for name in PACKAGES))
-    files = {
-        'wanted': [*(f'{name} @ {wheel.resolve().as_uri()}' for name, wheel in zip(names, ours)), *GPU_NEEDS],
-        'constraint': has,
-        'override': [f"{name} ; python_version < '3'" for name in GPU_LEFT_OUT],
-    }
-    paths = {name: Path(session.create_tmp(), f'{name}.txt') for name in files}
-    for name, lines in files.items():
-        paths[name].write_text('\n'.join(lines))
-    options = [word for name in ('constraint', 'override') for word in (f'--{name}', str(paths[name]))]
-    platform = ('--python-version', '3.12', '--python-platform', 'x86_64-manylinux_2_28')
-    shape = ('--quiet', '--no-header', '--no-annotate')
-    found = session.run(
-        'uv', 'pip', 'compile', *shape, *platform, *options, str(paths['wanted']), external=True, silent=True
     )
-    missing = [line for line in found.splitlines() if '==' in line and line not in has]
-    # OpenMMLab publishes sources, from which wheels without compiled parts are built
-    source = [line for line in missing if line.startswith('onedl-')]
-    binary = [line for line in missing if line not in source]
-    pip = ('python', '-m', 'pip', '--disable-pip-version-check', '--quiet')
-    platforms = [word for platform in GPU_PLATFORMS for word in ('--platform', platform)]
-    session.run(*pip, 'download', '--no-deps', '--only-binary', ':all:', *platforms, '--dest', str(folder), *binary)
-    session.run(*pip, 'wheel', '--no-deps', '--wheel-dir', str(folder), *source)
+    wheels = [str(kernels), *(str(build_wheel(session, name)) for name in PACKAGES)]
+    bundle, scratch = str(ROOT / '.gpu'), Path(session.create_tmp()).resolve()
+    parts = ('--wheels', *wheels, '--other-order', str(other), '--peers', str(build_peers(session)))
+    session.run('python', 'tests/gpu/pack.py', bundle, *parts, '--arch', GPU_ARCH)
+    shutil.rmtree(scratch / 'results', ignore_errors=True)
+    places = ('--bundle', bundle, '--out', str(scratch / 'results'), '--work', str(scratch / 'work'))
+    session.run('python', 'tests/gpu', 'both', *places, '--device', 'cpu')
+    session.run('python', 'tests/gpu', 'summary', str(scratch / 'results'))
 
 
 def build_peers(session: nox.Session) -> Path:
@@ -300,19 +252,6 @@ def build_peers(session: nox.Session) -> Path:
         session.run('python', str(script), str(scratch), '--archs', f'{int(GPU_ARCH) / 10}', *session.posargs)
         scratch.rename(folder)
     return folder
-
-
-def weigh(session: nox.Session, bundle: Path) -> None:
-    """Say what is carried, and fail where it is too much."""
-    tracked = session.run('git', 'ls-files', '-z', external=True, silent=True).split('\0')
-    sizes = {'the repository': sum(os.lstat(ROOT / name).st_size for name in tracked if name)}
-    for part in sorted(bundle.iterdir()):
-        files = [part] if part.is_file() else [path for path in part.rglob('*') if path.is_file()]
-        sizes[f'.gpu/{part.name}'] = sum(path.stat().st_size for path in files)
-    for name, size in sizes.items():
-        session.log(f'{name}: {size / 1e6:.1f} MB')
-    if sum(sizes.values()) > LARGEST_BUNDLE:
-        session.error(f'{sum(sizes.values()) / 1e6:.1f} MB are more than {LARGEST_BUNDLE / 1e6:.0f} MB')
 
 
 # Where the code is wrong, these stop the process: reads and writes outside of what was allocated, overflows and
