@@ -158,7 +158,7 @@ def build_library(name: str, path: Path, scratch: Path) -> None:
         host = ['-ccbin', cxx[0]] if 'CXX' in os.environ else []
         options = [
             '-DUSE_CUDA', f'-DSHARED_OPS_CUDA_PTX={10 * ptx}', *CUDA_ORDERS[order], '--threads', '0',
-            # lines for profilers and sanitizers: with all architectures they make a library of 100 MB instead of 24
+            # lines for profilers and sanitizers: with all architectures they make a library of 100 MB instead of 28
             *(['-lineinfo'] if asked_archs() else []), '-Xcompiler', '-fPIC,-fvisibility=hidden',
             *(f'-gencode=arch=compute_{arch},code={code}' for arch, code in codes),
         ]  # fmt: skip

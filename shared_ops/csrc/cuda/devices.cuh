@@ -26,7 +26,7 @@ inline bool has_code_for(int capability) {
 }
 
 // False also where the driver is too old for the runtime in this library: it then tells nothing about the device.
-// Reading an attribute takes nanoseconds and may happen while a graph is captured.
+// Reading an attribute gives the device nothing to do, so a graph may be captured meanwhile.
 inline bool serves(int device) {
   int major = 0, minor = 0;
   return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
